@@ -1,0 +1,214 @@
+/*
+ * backend.h - what a device must be able to do: one table of functions for each device. Nothing
+ * above this header knows which device runs. Kernels return nothing; the first failure stays in the
+ * backend (CUDA reports late) until backend_check() asks for it.
+ *
+ * `beta` is 0 (overwrite; the old numbers may be NaN) or 1 (add to them) wherever it appears.
+ * Gradients of parameters always add. Views of one call have equal n unless it says otherwise.
+ */
+#ifndef VOV_BACKEND_H
+#define VOV_BACKEND_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "tensor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct backend;
+
+enum act {
+    ACT_LINEAR,
+    ACT_RELU,
+    ACT_LEAKY, /* slope 0.1 below 0, as Darknet */
+    ACT_RELU6,
+    ACT_LOGISTIC,
+    ACT_HSIGMOID, /* relu6(x + 3) / 6 */
+    ACT_MISH,
+    ACT_SWISH,
+    ACT_COUNT
+};
+
+/* True when the derivative follows from the output alone, so that the input need not be kept. */
+static inline bool act_from_output(enum act a)
+{
+    return a != ACT_MISH && a != ACT_SWISH;
+}
+
+struct conv_desc {
+    int kh, kw, stride, pad, dilation, groups;
+};
+enum conv_pass { CONV_FWD, CONV_BWD_DATA, CONV_BWD_WEIGHT };
+
+struct pool_desc {
+    int size, stride;
+    int pad; /* rows and columns before the first; the end is where the output's last window is */
+};
+
+/* One kind of SSD-like loss for one set of priors: paper.md's ARM or ODM. See det/multibox.h. */
+struct multibox_desc;
+
+struct sgd_desc {
+    real lr, momentum, decay;
+    bool nesterov;
+    real scale; /* of the gradient first: 1/subdivisions, clipping */
+};
+
+/* Every entry must be filled but those marked optional. */
+struct backend_ops {
+    const char *name; /* "cpu", "plain", "cuda" */
+
+    /* Memory: a call for each block, none while a model runs. alloc gives zeroed memory or NULL. */
+    void *(*alloc)(struct backend *be, size_t bytes);
+    void (*release)(struct backend *be, void *p);
+    void (*upload)(struct backend *be, void *dst, const void *host_src, size_t bytes);
+    void (*download)(struct backend *be, void *host_dst, const void *src, size_t bytes);
+    void (*sync)(struct backend *be);
+
+    /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
+    void (*fill)(struct backend *be, struct view y, real value);
+    void (*copy)(struct backend *be, struct view x, real beta, struct view y);
+    void (*add)(struct backend *be, enum act act, struct view a, struct view b, struct view y);
+    void (*act_fwd)(struct backend *be, enum act act, struct view x, struct view y);
+    /* dx = beta*dx + act'(x) * dy. x.p may be NULL where act_from_output(act), y.p where not. */
+    void (*act_bwd)(struct backend *be, enum act act, struct view x, struct view y, struct view dy,
+                    real beta, struct view dx);
+    /* y[n,c,:] = x[n,c,:] * s[n,c]; s is [n, c, 1, 1]. bwd: dx or ds with p NULL are not wanted. */
+    void (*mul_channel_fwd)(struct backend *be, struct view x, struct view s, struct view y);
+    void (*mul_channel_bwd)(struct backend *be, struct view x, struct view s, struct view dy,
+                            real beta_x, struct view dx, real beta_s, struct view ds);
+    /* y = beta*y + x * m / (1 - p), m drawn from (key, index in the dense [n,c,h,w] order): forward
+     * and backward are the same call. */
+    void (*dropout)(struct backend *be, uint64_t key, real p, struct view x, real beta,
+                    struct view y);
+
+    /*
+     * Convolution. w is [y.c, x.c/groups, kh, kw]. forward: y = act(conv(x) + bias); bias may be
+     * NULL. scratch holds conv_scratch() bytes. bwd_weight: dw += , and dbias += unless NULL.
+     */
+    size_t (*conv_scratch)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                           struct view x, struct view y);
+    void (*conv_fwd)(struct backend *be, const struct conv_desc *d, struct view x, const real *w,
+                     const real *bias, enum act act, struct view y, void *scratch);
+    void (*conv_bwd_data)(struct backend *be, const struct conv_desc *d, const real *w,
+                          struct view dy, real beta, struct view dx, void *scratch);
+    void (*conv_bwd_weight)(struct backend *be, const struct conv_desc *d, struct view x,
+                            struct view dy, real *dw, real *dbias, void *scratch);
+
+    /* y = act(scale[c] * x + shift[c]); scale may be NULL for 1, shift for 0. y may be x. */
+    void (*affine)(struct backend *be, const real *scale, const real *shift, enum act act,
+                   struct view x, struct view y);
+    /* sum[c] += over n, h, w of x. */
+    void (*channel_sum)(struct backend *be, struct view x, real *sum);
+
+    /*
+     * Normalisation over (n,h,w) for each channel, groups == 0, or over (c/groups,h,w) for each
+     * image and group. stats is [C, 2] or [n, groups, 2]: mean and 1/sqrt(var + eps).
+     *   norm_stats   x -> stats. With run_mean, run_var (batch norm only; else NULL):
+     *                run = momentum*run + (1 - momentum)*new, the variance unbiased.
+     *   norm_apply   y = act(gamma[c] * (x - mean) * invstd + beta[c])
+     *   norm_bwd     from dy (the gradient after act): dx, and dgamma += , dbeta += .
+     *                dx.p NULL: not wanted. dx may be dy's own memory when add is 0.
+     */
+    void (*norm_stats)(struct backend *be, struct view x, int groups, real eps, real momentum,
+                       real *run_mean, real *run_var, real *stats);
+    void (*norm_apply)(struct backend *be, struct view x, int groups, const real *stats,
+                       const real *gamma, const real *beta, enum act act, struct view y);
+    void (*norm_bwd)(struct backend *be, struct view x, int groups, const real *stats,
+                     const real *gamma, const real *beta, enum act act, struct view dy, real add,
+                     struct view dx, real *dgamma, real *dbeta);
+
+    /* y[n,:,h,w] = scale[:] * x / sqrt(eps + sum over c of x^2). */
+    void (*l2norm_fwd)(struct backend *be, struct view x, const real *scale, real eps,
+                       struct view y);
+    void (*l2norm_bwd)(struct backend *be, struct view x, const real *scale, real eps,
+                       struct view dy, real beta, struct view dx, real *dscale);
+
+    /*
+     * Windows are clipped to the picture. argmax (same shape as y, or p NULL when no backward pass
+     * follows) gets, as a number, the index h*w of the first maximum in the input plane.
+     * avgpool divides by the number of pixels inside the picture.
+     */
+    void (*maxpool_fwd)(struct backend *be, const struct pool_desc *d, struct view x, struct view y,
+                        struct view argmax);
+    void (*maxpool_bwd)(struct backend *be, const struct pool_desc *d, struct view argmax,
+                        struct view dy, real beta, struct view dx);
+    void (*avgpool_fwd)(struct backend *be, const struct pool_desc *d, struct view x,
+                        struct view y);
+    void (*avgpool_bwd)(struct backend *be, const struct pool_desc *d, struct view dy, real beta,
+                        struct view dx);
+
+    /* From x's size to y's: nearest (source index floor(i * in / out)) or bilinear with half-pixel
+     * centres, clamped (align_corners = false). */
+    void (*resize_fwd)(struct backend *be, bool bilinear, struct view x, struct view y);
+    void (*resize_bwd)(struct backend *be, bool bilinear, struct view dy, real beta,
+                       struct view dx);
+
+    /* Dense row-major C[m,n] = op(A) op(B) + beta*C; ta, tb: A is [k,m], B is [n,k]. */
+    void (*gemm)(struct backend *be, bool ta, bool tb, int m, int n, int k, const real *a, int lda,
+                 const real *b, int ldb, real beta, real *c, int ldc);
+
+    /*
+     * Convolution maps of one level, [n, a*k, h, w] with channel index anchor*k + j, to and from
+     * rows first .. first + h*w*a - 1 of y = [n, priors, k, 1]: row order h, w, anchor. bwd reads
+     * those rows of dy.
+     */
+    void (*prior_rows_fwd)(struct backend *be, struct view x, int k, int first, struct view y);
+    void (*prior_rows_bwd)(struct backend *be, struct view dy, int k, int first, real beta,
+                           struct view dx);
+
+    /* Over channels, for each n, h, w. */
+    void (*softmax_fwd)(struct backend *be, struct view x, struct view y);
+    void (*softmax_bwd)(struct backend *be, struct view y, struct view dy, real beta,
+                        struct view dx);
+    /* loss[0] = mean over n, h, w of -log softmax(x)[label]; label [n,1,h,w] as numbers, negative:
+     * not counted. bwd: dx = beta*dx + gain * (softmax(x) - onehot) / count. */
+    void (*softmax_loss_fwd)(struct backend *be, struct view x, struct view label, real *loss);
+    void (*softmax_loss_bwd)(struct backend *be, struct view x, struct view label, real gain,
+                             real beta, struct view dx);
+    /* loss[0] = sum over all of weight * smoothl1(x - target; sigma) / max(1, norm), smoothl1(d) =
+     * d^2/(2 sigma) under sigma, |d| - sigma/2 over it (Girshick 2015, Eq. 3). */
+    void (*smooth_l1_fwd)(struct backend *be, struct view x, struct view target, struct view weight,
+                          real sigma, real norm, real *loss);
+    void (*smooth_l1_bwd)(struct backend *be, struct view x, struct view target, struct view weight,
+                          real sigma, real norm, real gain, real beta, struct view dx);
+    /*
+     * One MultiBox loss. loc [n,P,4,1], conf [n,P,C,1]; arm_loc, arm_conf the same of the stage
+     * before, or p NULL; truth [n,T,5,1] rows x0 y0 x1 y1 (parts of the picture) class (from 1;
+     * 0: no more rows, negative: ignored). match [n,P,5,1] gets label (-1: not counted, 0:
+     * negative, else class) and four targets; loss[0] = localisation, loss[1] = classification,
+     * loss[2] = number of positives. bwd reads match.
+     */
+    void (*multibox_fwd)(struct backend *be, const struct multibox_desc *d, struct view loc,
+                         struct view conf, struct view arm_loc, struct view arm_conf,
+                         struct view truth, struct view match, real *loss, void *scratch);
+    size_t (*multibox_scratch)(struct backend *be, const struct multibox_desc *d, struct view conf,
+                               struct view truth);
+    void (*multibox_bwd)(struct backend *be, const struct multibox_desc *d, struct view loc,
+                         struct view conf, struct view match, const real *loss, real gain,
+                         real beta_loc, struct view dloc, real beta_conf, struct view dconf);
+
+    /* On blocks of n numbers. sgd: g = scale*g + decay*w; m = momentum*m + g;
+     * w -= lr * (nesterov ? momentum*m + g : m). */
+    void (*sgd)(struct backend *be, const struct sgd_desc *d, size_t n, real *w, const real *g,
+                real *m);
+    void (*block_fill)(struct backend *be, size_t n, real *x, real value);
+    /* Sum of squares in a fixed order, in double; infinite or NaN when a number is. */
+    double (*block_sumsq)(struct backend *be, size_t n, const real *x);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+    void *ctx;         /* the thread pool, or the CUDA stream and library handles */
+    const char *doing; /* name of the node being run, for messages */
+    struct err failed; /* code VOV_OK when nothing has failed */
+};
+
+/* name: "cpu", "plain" (the reference loops) or NULL for the best there is; threads 0: all cores.
+ */
+enum vov_status backend_open(const char *name, int threads, struct backend **be, struct err *err);
+enum vov_status backend_check(struct backend *be, struct err *err); /* waits, hands over, clears */
+void backend_close(struct backend *be);                             /* NULL is fine */
+
+#endif

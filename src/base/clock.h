@@ -1,0 +1,13 @@
+/*
+ * clock.h - time that never runs backwards, and what the process has used.
+ */
+#ifndef VOV_CLOCK_H
+#define VOV_CLOCK_H
+
+#include <stddef.h>
+
+double clock_now(void);          /* seconds, monotonic */
+size_t clock_peak_bytes(void);   /* largest resident size so far */
+size_t clock_memory_bytes(void); /* memory that this machine (or its cgroup) can still give */
+
+#endif

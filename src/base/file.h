@@ -1,0 +1,45 @@
+/*
+ * file.h - files as wholes: read, written so that a reader sees the old or the new content and
+ * never a part, and paths.
+ */
+#ifndef VOV_FILE_H
+#define VOV_FILE_H
+
+#include "buf.h"
+
+/* Appends the file to *out. Refuses more than max bytes (VOV_EFORMAT) and what is no plain file. */
+enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err);
+
+/*
+ * A file under a temporary name beside `path`, made by file_create. file_commit syncs it to the
+ * disk and renames it over `path`; file_abort removes it. Both end the writer. A short write or a
+ * full disk is remembered and reported by file_commit, which then leaves the old file as it was.
+ */
+struct file_writer {
+    FILE *f;
+    char *tmp, *path;
+    int error; /* errno of the first failure */
+};
+enum vov_status file_create(const char *path, struct file_writer *w, struct err *err);
+void file_put(struct file_writer *w, const void *bytes, size_t n);
+enum vov_status file_commit(struct file_writer *w, struct err *err);
+void file_abort(struct file_writer *w);
+
+/* The three steps for bytes that are all there. */
+enum vov_status file_write(const char *path, const void *bytes, size_t n, struct err *err);
+
+enum vov_status file_mkdirs(const char *path, struct err *err); /* mkdir -p */
+bool file_exists(const char *path);
+bool file_is_dir(const char *path);
+
+/* Names in a folder, sorted by bytes, without "." and "..". Freed by file_list_free. */
+enum vov_status file_list(const char *dir, char ***names, int *n, struct err *err);
+void file_list_free(char **names, int n);
+
+/* `name` as seen from the folder of the file `from`: an absolute name stays. mem_free, or NULL. */
+char *path_beside(const char *from, const char *name);
+char *path_join(const char *dir, const char *name); /* mem_free, or NULL */
+const char *path_base(const char *path);            /* after the last '/' */
+const char *path_ext(const char *path);             /* after the last '.' of the base, or "" */
+
+#endif

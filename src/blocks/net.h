@@ -1,0 +1,51 @@
+/*
+ * net.h - the [net] section: input, classes, pixels and how to train. Darknet's key names.
+ */
+#ifndef VOV_NET_H
+#define VOV_NET_H
+
+#include "cfg/keys.h"
+
+enum lr_policy { LR_CONSTANT, LR_STEP, LR_STEPS, LR_EXP, LR_POLY, LR_SIGMOID, LR_COSINE };
+enum fit { FIT_STRETCH, FIT_LETTERBOX };
+
+struct net_config {
+    int width, height, channels; /* of the input, 3x320x320 */
+    int classes;                 /* without background; 0: not said */
+
+    /* Pixels: 0..255 values minus mean, divided by std, R G B unless bgr. */
+    struct real_list mean, std;
+    bool bgr;
+    int fit; /* enum fit: how a picture is brought to width x height */
+
+    /* Norms of the whole net. */
+    double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
+
+    /* Training. */
+    int batch, subdivisions;
+    double learning_rate, momentum, decay;
+    double bias_learning_rate; /* factor for biases of convolutions without a norm */
+    bool nesterov;
+    int policy; /* enum lr_policy */
+    struct real_list steps, scales;
+    double gamma, power;
+    int step;
+    double max_batches, burn_in; /* iterations */
+    double epochs;               /* 0: max_batches rules. Steps are epochs too, then */
+    double burn_in_power;
+    double clip;   /* gradient norm; 0: off */
+    int max_boxes; /* truth boxes of one picture that the loss sees */
+    int seed;
+
+    /* Augmentation (SSD: paper.md 4.5), probabilities; 0 switches off. */
+    double distort, expand, crop, flip;
+    double max_expand;
+
+    /* Detection. */
+    double conf_thresh, nms_thresh; /* of the heads' decoders where they do not say */
+};
+
+extern const struct key_spec net_keys[]; /* ends with an unnamed entry */
+extern const char *const net_doc;
+
+#endif

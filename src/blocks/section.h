@@ -1,0 +1,86 @@
+/*
+ * section.h - one kind of cfg section: the keys that it takes and how it adds nodes to the graph.
+ * One file of src/blocks or src/heads each; sections.c lists them all.
+ */
+#ifndef VOV_SECTION_H
+#define VOV_SECTION_H
+
+#include "base/map.h"
+#include "cfg/keys.h"
+#include "graph/graph.h"
+
+struct net_config; /* blocks/net.h */
+struct head;       /* heads/head.h */
+
+struct builder {
+    struct graph *graph;
+    struct cfg_file *cfg;
+    const struct net_config *net;
+    const struct cfg_section *section; /* being built: the place that errors name */
+    int index;                         /* of it among the layers, from 0 after [net], as Darknet */
+    const char *prefix;                /* "osa2", or name= : nodes are called prefix/what */
+    struct tensor *cur;                /* output of the section before, as in Darknet */
+    struct tensor **outs;              /* [index] output of each section: route layers=-1, 5 */
+    struct map names;                  /* name= -> struct tensor */
+    struct head *head;                 /* the last head section's, NULL before it */
+};
+
+struct section_type {
+    const char *name;            /* "osa" */
+    const char *doc;             /* what it is, a sentence or two */
+    const struct key_spec *keys; /* ends with an unnamed entry; name= and from= are common to all */
+    size_t keys_size;
+
+    /* `keys` points to a struct of keys_size bytes, filled and checked by the table. Sets b->cur.
+     */
+    enum vov_status (*build)(struct builder *b, const void *keys, struct err *err);
+};
+
+extern const struct section_type *const section_types[];   /* ends with NULL */
+const struct section_type *section_find(const char *name); /* NULL: unknown; knows aliases */
+
+/* Outputs by name, for `name = stage3` and later `from = stage3, stage4`. Not found: an error with
+ * the nearest name. */
+enum vov_status builder_find(const struct builder *b, const char *name, struct tensor **t,
+                             struct err *err);
+
+/* What stands between a convolution and the next: a norm, an activation. */
+enum norm { NORM_NONE, NORM_BATCH, NORM_GROUP };
+
+struct conv_block {
+    int out, size, stride;
+    int pad;              /* PAD_SAME: (size - 1) / 2 * dilation */
+    int dilation, groups; /* 0: 1 */
+    enum norm norm;
+    int norm_groups; /* 0: 32, or the largest count under it that divides out */
+    bool bias;       /* a norm's shift takes its place where there is a norm */
+    enum act act;
+    struct param_init init; /* scale 0: He normal over fan-in */
+};
+enum { PAD_SAME = -1 };
+
+/*
+ * The bricks of most blocks. Nodes are called "<prefix>/<name>"; *y is the new output and may be
+ * the same variable as x. Batch norm's eps and momentum are the net's.
+ */
+enum vov_status build_conv(struct builder *b, const char *name, const struct conv_block *c,
+                           struct tensor *x, struct tensor **y, struct err *err);
+/* conv, batch norm, ReLU: the Conv-BN-ReLU of the paper. */
+enum vov_status build_cbr(struct builder *b, const char *name, int out, int size, int stride,
+                          struct tensor *x, struct tensor **y, struct err *err);
+enum vov_status build_norm(struct builder *b, const char *name, enum norm norm, int groups,
+                           enum act act, struct tensor *x, struct tensor **y, struct err *err);
+enum vov_status build_act(struct builder *b, const char *name, enum act act, struct tensor *x,
+                          struct tensor **y, struct err *err);
+enum vov_status build_concat(struct builder *b, const char *name, struct tensor *const *x, int n,
+                             struct tensor **y, struct err *err);
+enum vov_status build_add(struct builder *b, const char *name, enum act act, struct tensor *x1,
+                          struct tensor *x2, struct tensor **y, struct err *err);
+enum vov_status build_maxpool(struct builder *b, const char *name, int size, int stride, int pad,
+                              bool ceil_mode, struct tensor *x, struct tensor **y, struct err *err);
+enum vov_status build_avgpool(struct builder *b, const char *name, int size, int stride,
+                              struct tensor *x, struct tensor **y, struct err *err);
+enum vov_status build_ese(struct builder *b, const char *name, struct tensor *x, struct tensor **y,
+                          struct err *err);
+
+#endif

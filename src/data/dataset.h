@@ -1,0 +1,89 @@
+/*
+ * dataset.h - pictures with labelled boxes, whatever kind of file they came from. Ids of the source
+ * are kept, to be written back in results.
+ */
+#ifndef VOV_DATASET_H
+#define VOV_DATASET_H
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "det/detection.h"
+
+struct truth {
+    struct box box; /* pixels, clipped to the picture */
+    int class_id;   /* index into classes */
+    bool crowd;     /* a region of many: no target, ignored in evaluation */
+    bool difficult;
+    double area; /* the annotation's own, else the box's */
+    long long id;
+    struct seg *seg; /* the mask as the file gives it; NULL when dropped or none */
+};
+
+/* A mask as annotated: polygons (x y x y ..., in pixels) or run lengths. */
+struct seg {
+    double **poly; /* [n_poly] */
+    int *poly_len; /* numbers in each, even */
+    int n_poly;
+    unsigned *rle; /* column-major runs, zeros first; NULL: polygons */
+    int n_rle;
+};
+
+struct item {
+    const char *path;      /* as it can be opened from here */
+    const char *file_name; /* as the file gives it */
+    long long id;
+    int width, height; /* 0: not known before the picture is read */
+    struct truth *truth;
+    int n_truth, cap_truth;
+};
+
+struct dataset {
+    struct arena mem;
+    const char *path; /* the annotation file */
+    struct item *item;
+    int n, cap;
+    const char **class_name; /* [n_classes], in order of their ids */
+    long long *class_key;    /* category_id of each */
+    int n_classes;
+    long n_truth;
+    long skipped; /* annotations left out, each said in the log */
+};
+
+struct dataset_options {
+    bool masks;            /* keep segmentations */
+    const char *images;    /* folder of the pictures; NULL: beside the annotation file */
+    const struct log *log; /* may be NULL */
+    /* May be NULL: called for each thing that is wrong with an annotation or a picture's entry,
+     * whether it was skipped or taken; kind is a fixed word: "bbox", "category", "image", "id",
+     * "segmentation", "duplicate". */
+    void (*problem)(void *user, const char *kind, bool skipped, const char *text);
+    void *user;
+};
+
+enum vov_status coco_read(const char *path, const struct dataset_options *opt, struct dataset *d,
+                          struct err *err);
+void dataset_free(struct dataset *d);
+
+/*
+ * A .data text file: key = value lines
+ *   train = annotations.json     valid = annotations.json     (COCO JSON)
+ *   images = folder              train_images =, valid_images = where they differ
+ *   names = file or a list       only where the order or the choice of classes matters
+ * Paths are relative to the file. The strings live in mem.
+ */
+struct data_file {
+    struct arena mem;
+    const char *path;
+    const char *train, *valid;
+    const char *train_images, *valid_images;
+    const char *names;
+};
+enum vov_status data_file_read(const char *path, struct data_file *d, struct err *err);
+void data_file_free(struct data_file *d);
+
+/* Either split of DATA as users give it: a .data file, or an annotation .json (both splits). */
+enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
+                             struct dataset *d, struct err *err);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * image.h - pictures in memory: 8-bit R G B, read from JPEG and PNG by looking at the bytes, never
+ * at the name. The one road for pixels: train, eval, detect and bench read with image_read and fit
+ * with image_fit.
+ *
+ * Rules: EXIF orientation is applied. Grey gives three equal channels; CMYK and YCCK become RGB;
+ * 16 bits are cut to the high 8; alpha is dropped. Interlaced and progressive files are read.
+ */
+#ifndef VOV_IMAGE_H
+#define VOV_IMAGE_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/real.h"
+
+#include <stdint.h>
+
+struct image {
+    uint8_t *rgb; /* [height][width][3], dense; mem_free */
+    int width, height;
+};
+
+enum { IMAGE_MAX_PIXELS = 1 << 28 }; /* larger pictures are refused before memory is taken */
+
+/* VOV_EIO: not readable; VOV_EFORMAT: damaged or no picture that we know (WebP, GIF, ... by name).
+ * A cut file that gives most of a picture is read with a warning in the log. */
+enum vov_status image_read(const char *path, const struct log *log, struct image *img,
+                           struct err *err);
+enum vov_status image_decode(const char *path, const void *bytes, size_t n, const struct log *log,
+                             struct image *img, struct err *err);
+/* Width and height (after EXIF turning) from the head of the file only. */
+enum vov_status image_size(const char *path, int *width, int *height, struct err *err);
+void image_free(struct image *img);
+
+/* By the name's end: .png, .jpg or .jpeg (quality 92). Atomic. */
+enum vov_status image_write(const char *path, const struct image *img, struct err *err);
+
+/* How pixels become numbers of a net's input; stored in checkpoints. */
+struct pixels {
+    int width, height;
+    double mean[3], std[3]; /* of 0..255 values, in the order R G B (or B G R with bgr) */
+    bool bgr, letterbox;
+};
+
+/* Where the picture lies in the input: input = picture * scale + offset, in pixels. */
+struct placing {
+    double scale_x, scale_y, off_x, off_y;
+};
+
+/* Resizes (bilinear, half-pixel centres, clamped: OpenCV's INTER_LINEAR) into planes [3][h][w] of
+ * normalised numbers; a letterbox is filled with the mean. */
+void image_fit(const struct image *img, const struct pixels *px, real *planes,
+               struct placing *where);
+
+#endif

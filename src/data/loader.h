@@ -1,0 +1,44 @@
+/*
+ * loader.h - batches for training and evaluation, made ahead by worker threads. What a batch holds
+ * depends on the seed, the epoch and the position only, never on timing or the number of workers.
+ */
+#ifndef VOV_LOADER_H
+#define VOV_LOADER_H
+
+#include "augment.h"
+#include "dataset.h"
+#include "image.h"
+
+struct batch {
+    int n;       /* images: the last batch of an evaluation may be short */
+    long number; /* from 0, over all epochs */
+    int epoch;
+    real *images;          /* [n, 3, h, w] */
+    real *truth;           /* [n, max_boxes, 5], see multibox_fwd; NULL when max_boxes is 0 */
+    int *item;             /* [n] index into the dataset */
+    struct placing *where; /* [n] */
+    int *width, *height;   /* [n] of the picture as read */
+    int skipped;           /* pictures that could not be read and were replaced (training) or left
+                              zero (evaluation) while this batch was made */
+};
+
+struct loader_options {
+    struct pixels pixels;
+    int batch, max_boxes;
+    int workers; /* threads; 0: one */
+    bool train;  /* shuffle, augment, endless, whole batches; else once through, in order */
+    uint64_t seed;
+    struct augment augment;
+    const struct log *log;
+    int max_skipped; /* more unreadable pictures than this in one epoch end with an error */
+};
+
+struct loader;
+enum vov_status loader_open(const struct dataset *d, const struct loader_options *opt,
+                            long first_batch, struct loader **l, struct err *err);
+/* *b is lent until the next call; NULL at the end of an evaluation. */
+enum vov_status loader_next(struct loader *l, struct batch **b, struct err *err);
+void loader_close(struct loader *l);         /* NULL is fine */
+long loader_batches(const struct loader *l); /* in one epoch */
+
+#endif

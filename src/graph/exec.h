@@ -1,0 +1,39 @@
+/*
+ * exec.h - runs a planned graph: owns the arena and the scratch, knows no op.
+ */
+#ifndef VOV_EXEC_H
+#define VOV_EXEC_H
+
+#include "params.h"
+
+struct exec {
+    struct graph *g;    /* borrowed */
+    struct backend *be; /* borrowed */
+    struct plan plan;
+    struct params params;
+    void *arena, *scratch;
+    double *node_seconds; /* [n_nodes], forward and backward summed; NULL unless timed */
+};
+
+/*
+ * Runs the passes on g, plans, compares the need with the memory there is (VOV_ENOMEM, naming what
+ * would fit, when it is too much), takes the memory. On failure *e is closed.
+ */
+enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
+                          struct exec *e, struct err *err);
+void exec_close(struct exec *e);
+
+/* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). */
+void exec_set(struct exec *e, const struct tensor *t, const real *host);
+void exec_get(const struct exec *e, const struct tensor *t, real *host);
+
+/* key: of this step's random numbers (dropout). The error is the device's, or, with VOV_CHECK=1,
+ * names the first node whose output is not finite. */
+enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err);
+enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err);
+
+/* The name of the first node (by running order) with a non-finite output or parameter gradient now
+ * in memory; NULL: none found. For messages after a bad loss. */
+const char *exec_find_nonfinite(struct exec *e);
+
+#endif

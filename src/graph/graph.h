@@ -1,0 +1,93 @@
+/*
+ * graph.h - a network as nodes in running order, and the passes that prepare it: folding of norms,
+ * which tensors are slices of others, which gradients are set and which added to, what is computed
+ * again in the backward pass, and where every buffer lies.
+ *
+ *   graph_input, graph_add ...        build
+ *   graph_fold_norms                  inference only
+ *   graph_alias, graph_grad_modes     slices and gradients
+ *   plan_build                        steps, lives, addresses: pure, printable
+ *   exec.h                            memory, and running it
+ */
+#ifndef VOV_GRAPH_H
+#define VOV_GRAPH_H
+
+#include "base/mem.h"
+#include "op.h"
+
+struct graph {
+    struct arena mem;
+    struct node **nodes;
+    struct tensor **tensors;
+    int n_nodes, n_tensors;
+    int cap_nodes, cap_tensors;
+    bool training;     /* which kind of net is being built: infer() may add labels, losses */
+    struct src_loc at; /* the section being built: given to each new node */
+};
+
+void graph_init(struct graph *g, bool training);
+void graph_free(struct graph *g);
+
+/* A tensor that the caller fills. NULL: no memory. */
+struct tensor *graph_input(struct graph *g, const char *name, struct shape shape);
+
+/*
+ * Adds a node. attr (type->attr_size bytes, NULL for none) is copied. out[] gets n_out tensors and
+ * may be NULL; `name` must be unique, else a number is put behind it. The error has the place.
+ */
+enum vov_status graph_add(struct graph *g, const struct op_type *type, const char *name,
+                          const void *attr, struct tensor *const *in, int n_in, struct tensor **out,
+                          struct err *err);
+
+/* For infer(): a further output; a parameter called "<node>/<name>". NULL: no memory. */
+struct tensor *graph_out(struct graph *g, struct node *n, struct shape shape);
+struct tensor *graph_param(struct graph *g, struct node *n, const char *name, struct shape shape,
+                           enum param_kind kind, struct param_init init);
+
+struct node *graph_find(const struct graph *g, const char *name); /* NULL: none */
+
+/* True when no node after `index` reads t (or, for a concat's output, any slice of it). */
+int tensor_last_use(const struct graph *g, const struct tensor *t); /* node index, -1: never */
+int tensor_n_uses(const struct graph *g, const struct tensor *t);
+
+/* The passes, in this order. Each is a pure function of the graph: same graph, same result. */
+enum vov_status graph_fold_norms(struct graph *g, struct err *err); /* marks; see fold_weights */
+int graph_alias(struct graph *g); /* how many concat inputs became slices */
+void graph_grad_modes(struct graph *g);
+
+struct op_cost graph_cost(const struct graph *g);
+
+/* One thing that the executor does. */
+struct step {
+    enum { STEP_FORWARD, STEP_AGAIN, STEP_BACKWARD } what;
+    int node;
+};
+
+/*
+ * A buffer's place and when it is in use, in step numbers. A value that is computed again has two
+ * lives at one address. bytes 0: no buffer of its own (a slice, a parameter, an unwanted gradient).
+ */
+struct plan_item {
+    size_t bytes, offset;
+    int first[2], last[2]; /* first > last: no such life */
+};
+
+struct plan {
+    struct step *steps;
+    int n_steps, n_forward;
+    struct plan_item *items; /* value and gradient of tensor i at 2i and 2i + 1 */
+    int n_items;
+    size_t arena_bytes, scratch_bytes;
+};
+
+/* How to plan: `again` lets cheap ops be computed again in the backward pass; `reuse` false gives
+ * every buffer its own place (for tests). */
+struct plan_options {
+    bool again, reuse;
+};
+enum vov_status plan_build(struct graph *g, struct backend *be, const struct plan_options *opt,
+                           struct plan *plan, struct err *err);
+void plan_bind(struct graph *g, const struct plan *plan, void *arena);
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * op.h - one kind of node: how it is shaped, how much scratch it wants, how it runs and how it
+ * differentiates. An op is written once, in one file of src/ops; it reaches a device only through
+ * ctx->be->ops.
+ */
+#ifndef VOV_OP_H
+#define VOV_OP_H
+
+#include "backend/backend.h"
+
+enum { OP_MAX_OUT = 3, OP_MAX_PARAM = 6 };
+
+enum tensor_flag {
+    T_INPUT = 1 << 0, /* written by the caller before a pass */
+    T_PARAM = 1 << 1, /* lives in the parameter block, not in the arena */
+    T_KEEP = 1 << 2,  /* read by the caller after a pass: its memory is never reused */
+    T_GRAD = 1 << 3,  /* something before it learns: its gradient is wanted */
+    T_LOSS = 1 << 4,  /* a loss: backward starts here */
+};
+
+enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };
+
+/* How a parameter starts: NORMAL with deviation `scale`, UNIFORM in +-scale, CONST = scale. */
+struct param_init {
+    enum { INIT_CONST, INIT_NORMAL, INIT_UNIFORM } kind;
+    double scale;
+};
+
+struct tensor {
+    const char *name; /* "osa2_1/conv3", in the graph's own memory */
+    struct shape shape;
+    unsigned flags;
+    int id;                /* index in graph->tensors */
+    struct node *producer; /* NULL for inputs and parameters */
+    struct tensor *root;   /* itself, or the aggregate it is a channel slice of (never a slice) */
+    int c_off;             /* first channel inside root */
+    struct view val;       /* bound from the plan */
+    struct view grad;      /* p is NULL when no gradient is kept */
+
+    /* Of parameters only. */
+    enum param_kind kind;
+    struct param_init init;
+    size_t offset; /* in the parameter block, in numbers */
+    bool frozen;   /* learns no more */
+};
+
+/* What backward does with the gradient of one input. */
+enum grad_mode { GRAD_NONE, GRAD_SET, GRAD_ADD };
+
+struct node {
+    const struct op_type *type;
+    const char *name;  /* "osa2_1/conv3" */
+    struct src_loc at; /* the cfg section that made it */
+    int index;         /* in graph->nodes */
+    struct tensor **in;
+    enum grad_mode *gmode; /* [n_in] */
+    int n_in;
+    struct tensor *out[OP_MAX_OUT], *param[OP_MAX_PARAM];
+    int n_out, n_param;
+    void *attr; /* struct conv_attr and the like, in the graph's own memory */
+    size_t scratch_bytes;
+};
+
+struct op_ctx {
+    struct backend *be;
+    void *scratch; /* node->scratch_bytes of it */
+    bool training;
+    uint64_t key; /* of this step's random numbers: seed, iteration */
+};
+
+struct graph;
+
+/* Exact cost of one forward pass over the graph's batch; see docs/cost.md. */
+struct op_cost {
+    int64_t madds; /* multiply-adds of convolutions, deconvolutions and connected layers */
+    int64_t mac;   /* memory access cost, paper Eq. 1: hw(ci+co) + k^2 ci co, input at its size */
+    int64_t bn;    /* output elements of batch norms */
+};
+
+struct op_type {
+    const char *name; /* "convolutional" as users know it */
+    size_t attr_size;
+
+    /* What backward reads: bit i for input i, output i. Those tensors live (or are computed again)
+     * until then. saves() may narrow it by the node's attributes; NULL means the two masks. */
+    unsigned saves_in, saves_out;
+    void (*saves)(const struct node *n, unsigned *in, unsigned *out);
+
+    bool cheap;    /* forward may be run again before backward rather than its output be kept */
+    bool view_out; /* out[0] may be a channel slice of a wider buffer */
+    unsigned no_grad_in; /* bit i: no gradient passes to input i (labels, other stages' outputs) */
+
+    /* Checks the inputs against attr, adds parameters, creates the outputs (graph_out). Knows
+     * neither device nor cfg position; graph_add adds the position to what this reports. */
+    enum vov_status (*infer)(struct graph *g, struct node *n, struct err *err);
+
+    /* Scratch for the passes that will run. NULL means none. Views have shapes but no memory. */
+    size_t (*scratch)(const struct node *n, struct backend *be, bool training);
+
+    void (*forward)(const struct node *n, const struct op_ctx *ctx);
+
+    /* Forward again, from the saved outputs where there are some (statistics must not be updated a
+     * second time). NULL: forward. Only for cheap ops. */
+    void (*again)(const struct node *n, const struct op_ctx *ctx);
+
+    /* Reads out[0]->grad. Sets or adds in[i]->grad as gmode[i] says; always adds to param[]->grad,
+     * which is cleared once for each optimizer step. NULL means that no gradient passes. */
+    void (*backward)(const struct node *n, const struct op_ctx *ctx);
+
+    void (*cost)(const struct node *n, struct op_cost *cost); /* NULL: nothing counted */
+};
+
+/* 1 when the gradient of input i is to be added to what is there, else 0. */
+static inline real node_beta(const struct node *n, int i)
+{
+    return n->gmode[i] == GRAD_ADD ? 1 : 0;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * params.h - all parameters of a graph in one block: values, gradients and momentum are three equal
+ * blocks, so that the optimizer, clipping, checksums and reductions are one call over an array.
+ * Learning parameters come first, running statistics after them.
+ */
+#ifndef VOV_PARAMS_H
+#define VOV_PARAMS_H
+
+#include "graph.h"
+
+struct params {
+    struct backend *be;     /* borrowed */
+    struct tensor **tensor; /* [n], in block order; borrowed from the graph */
+    int n;
+    size_t count;           /* numbers in the block */
+    size_t n_learn;         /* of them, the first n_learn learn */
+    real *val, *grad, *mom; /* on the device; grad and mom NULL for inference */
+};
+
+/* Lays out the block, takes the memory and binds the graph's parameters to it. */
+enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err);
+void params_close(struct params *p);
+
+/* Fills values by each parameter's init, from (seed, its name): independent of the order. */
+enum vov_status params_init(struct params *p, uint64_t seed, struct err *err);
+
+struct tensor *params_find(const struct params *p, const char *name); /* NULL: none */
+
+/* Host copies of one parameter, dense; n must be its count. which: p->val, grad or mom. */
+void params_get(const struct params *p, const real *which, const struct tensor *t, real *out);
+void params_set(const struct params *p, real *which, const struct tensor *t, const real *in);
+
+/* Copies values by name from another model's block (a training graph's into an inference graph's);
+ * names missing on either side are an error unless they are folded away. */
+enum vov_status params_copy(struct params *dst, const struct params *src, struct err *err);
+
+/* After values were loaded into a graph that graph_fold_norms marked: multiplies norms into the
+ * weights and biases of the convolutions before them. Once only. */
+void fold_weights(struct graph *g, struct params *p);
+
+/* Learnable numbers: weights, biases, gammas, betas. Frozen ones count. */
+size_t params_learnable(const struct graph *g);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * head.h - what a net ends in: a classifier or a detector. A head section adds nodes, and leaves a
+ * struct head in the builder: its outputs, the truth that its loss reads, and how its outputs
+ * become detections.
+ */
+#ifndef VOV_HEAD_H
+#define VOV_HEAD_H
+
+#include "blocks/section.h"
+#include "det/detection.h"
+
+enum { HEAD_MAX_OUT = 8, HEAD_MAX_LOSS = 8 };
+
+struct head_type {
+    const char *name; /* "refinedet" */
+    bool detects;     /* decode() gives boxes; else out[0] is class probabilities */
+
+    /* Host copies of out[] of the whole batch, dense; detections of one image, boxes in parts of
+     * the input (0..1), sorted by score. min_score: lower scores are not wanted (0: the head's
+     * own threshold). */
+    enum vov_status (*decode)(const struct head *h, const real *const *out, int image,
+                              double min_score, struct det_list *dets, struct err *err);
+};
+
+struct head {
+    const struct head_type *type;
+    void *attr; /* the head's own, in the graph's memory */
+    int classes;
+    struct tensor *out[HEAD_MAX_OUT];
+    int n_out;
+
+    /* In a training graph. truth: [n, max_boxes, 5, 1] (x0 y0 x1 y1 class, see multibox_fwd) or
+     * [n, 1, 1, 1] labels. A loss tensor's numbers: parts, named by part[]; the first n_add are
+     * summed to the loss. */
+    struct tensor *truth;
+    struct tensor *loss[HEAD_MAX_LOSS];
+    int n_loss;
+    const char *part[HEAD_MAX_LOSS * 3]; /* "arm_loc", NULL: not shown */
+};
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * model.h - a cfg file made runnable: sections become a graph, the graph gets memory and weights.
+ */
+#ifndef VOV_MODEL_H
+#define VOV_MODEL_H
+
+#include "blocks/net.h"
+#include "data/image.h"
+#include "graph/exec.h"
+#include "heads/head.h"
+
+struct model {
+    struct cfg_file cfg;
+    struct net_config net;
+    struct graph graph;
+    struct tensor *input; /* [batch, channels, height, width] */
+    struct head head;     /* type NULL: a backbone only; out[0] is the last tensor then */
+    struct exec exec;     /* open after model_start */
+    bool started;
+    const char **class_name; /* [net.classes], or NULL; in cfg.mem */
+};
+
+struct model_options {
+    bool training;          /* losses, backward; else inference with folded norms */
+    bool keep_norms;        /* inference without folding (costs, tests) */
+    int batch;              /* 0: what the cfg says for training (batch / subdivisions), 1 else */
+    int width, height;      /* 0: as the cfg says */
+    const char *const *set; /* n_set overrides, "section.key=value" */
+    int n_set;
+    const struct log *log;
+};
+
+/* Reads, checks and builds; takes no memory for numbers. On failure *m is closed and errs has why.
+ */
+enum vov_status model_build(const char *cfg_path, const struct model_options *opt, struct model *m,
+                            struct err_list *errs);
+/* From a text in memory (a checkpoint's copy). */
+enum vov_status model_build_text(const char *name, const char *text, size_t n,
+                                 const struct model_options *opt, struct model *m,
+                                 struct err_list *errs);
+
+/* Plans and takes memory; parameters start by their init from `seed`. be is borrowed. */
+enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err);
+void model_close(struct model *m);
+
+struct pixels model_pixels(const struct model *m);
+
+/* Runs the head's decoder on the batch in memory: boxes in pixels of pictures of the given sizes.
+ */
+enum vov_status model_detect(struct model *m, int image, const struct placing *where, int width,
+                             int height, double min_score, struct det_list *dets, struct err *err);
+
+#endif
