@@ -34,7 +34,7 @@ struct json_stream {
 enum vov_status json_stream_file(const char *path, const struct json_stream *s, struct err *err);
 
 /* Getters; `key` of the object j. False: missing or of another type; *out is then as before. */
-bool json_int(const json *j, const char *key, long long *out); /* |v| <= 2^53, no fraction */
+bool json_int(const json *j, const char *key, long long *out); /* |v| < 2^53, no fraction */
 bool json_real(const json *j, const char *key, double *out);   /* finite only */
 const char *json_str(const json *j, const char *key);          /* NULL: missing or no string */
 const json *json_get(const json *j, const char *key);          /* NULL: missing */
