@@ -12,6 +12,7 @@
 
 struct truth {
     struct box box; /* pixels, clipped to the picture */
+    double bbox[4]; /* x y width height as the file gives them, for evaluation */
     int class_id;   /* index into classes */
     bool crowd;     /* a region of many: no target, ignored in evaluation */
     bool difficult;

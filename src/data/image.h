@@ -48,8 +48,8 @@ struct placing {
 };
 
 /* Resizes (bilinear, half-pixel centres, clamped: OpenCV's INTER_LINEAR) into planes [3][h][w] of
- * normalised numbers; a letterbox is filled with the mean. */
-void image_fit(const struct image *img, const struct pixels *px, real *planes,
-               struct placing *where);
+ * normalised numbers; a letterbox is filled with the mean. VOV_ENOMEM leaves the planes zero. */
+enum vov_status image_fit(const struct image *img, const struct pixels *px, real *planes,
+                          struct placing *where);
 
 #endif
