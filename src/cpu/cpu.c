@@ -1,0 +1,58 @@
+/*
+ * cpu.c - opens the host backends. The table is filled when the backend is opened, as the choice of
+ * kernels depends on what the machine can do.
+ */
+#include "cpu.h"
+
+#include "base/mem.h"
+#include "plain.h"
+
+static struct cpu *cpu_new(struct err *err)
+{
+    struct cpu *c = mem_alloc(1, sizeof *c);
+
+    if (!c) {
+        err_nomem(err, sizeof *c);
+        return NULL;
+    }
+    plain_entries(&c->ops);
+    c->be.ops = &c->ops;
+    c->be.ctx = c;
+    return c;
+}
+
+enum vov_status cpu_open_plain(struct backend **be, struct err *err)
+{
+    struct cpu *c = cpu_new(err);
+
+    if (!c) {
+        return VOV_ENOMEM;
+    }
+    *be = &c->be;
+    return VOV_OK;
+}
+
+enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
+{
+    struct cpu *c = cpu_new(err);
+
+    if (!c) {
+        return VOV_ENOMEM;
+    }
+    const enum vov_status status = pool_open(threads, &c->pool, err);
+    if (status != VOV_OK) {
+        cpu_close(&c->be);
+        return status;
+    }
+    c->ops.name = "cpu";
+    *be = &c->be;
+    return VOV_OK;
+}
+
+void cpu_close(struct backend *be)
+{
+    struct cpu *c = be->ctx;
+
+    pool_close(c->pool);
+    mem_free(c);
+}

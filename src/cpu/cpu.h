@@ -1,0 +1,24 @@
+/*
+ * cpu.h - the two backends of the host: "cpu", threaded and vectorised, and "plain", the reference
+ * loops in one thread. Only backend.c includes this from outside.
+ */
+#ifndef VOV_CPU_CPU_H
+#define VOV_CPU_CPU_H
+
+#include "backend/backend.h"
+#include "base/pool.h"
+
+/* What struct backend's ctx is. */
+struct cpu {
+    struct backend be;
+    struct backend_ops ops;
+    struct pool *pool; /* NULL in "plain" */
+    bool avx2;         /* this machine has AVX2 and FMA */
+};
+
+/* threads 0: all cores. Failures: VOV_ENOMEM, VOV_EDEVICE from the pool. */
+enum vov_status cpu_open(int threads, struct backend **be, struct err *err);
+enum vov_status cpu_open_plain(struct backend **be, struct err *err);
+void cpu_close(struct backend *be);
+
+#endif
