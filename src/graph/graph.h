@@ -21,8 +21,9 @@ struct graph {
     struct tensor **tensors;
     int n_nodes, n_tensors;
     int cap_nodes, cap_tensors;
-    bool training;     /* which kind of net is being built: infer() may add labels, losses */
-    struct src_loc at; /* the section being built: given to each new node */
+    bool training;      /* which kind of net is being built: infer() may add labels, losses */
+    bool out_of_memory; /* an allocation failed; graph_add reports it */
+    struct src_loc at;  /* the section being built: given to each new node */
 };
 
 void graph_init(struct graph *g, bool training);
@@ -39,7 +40,8 @@ enum vov_status graph_add(struct graph *g, const struct op_type *type, const cha
                           const void *attr, struct tensor *const *in, int n_in, struct tensor **out,
                           struct err *err);
 
-/* For infer(): a further output; a parameter called "<node>/<name>". NULL: no memory. */
+/* For infer(): a further output; a parameter called "<node>/<name>". NULL: no memory, which
+ * graph_add reports, so that infer() need not. */
 struct tensor *graph_out(struct graph *g, struct node *n, struct shape shape);
 struct tensor *graph_param(struct graph *g, struct node *n, const char *name, struct shape shape,
                            enum param_kind kind, struct param_init init);

@@ -8,14 +8,18 @@
 
 #include "backend/backend.h"
 
+struct graph;
+struct params;
+
 enum { OP_MAX_OUT = 3, OP_MAX_PARAM = 6 };
 
 enum tensor_flag {
-    T_INPUT = 1 << 0, /* written by the caller before a pass */
-    T_PARAM = 1 << 1, /* lives in the parameter block, not in the arena */
-    T_KEEP = 1 << 2,  /* read by the caller after a pass: its memory is never reused */
-    T_GRAD = 1 << 3,  /* something before it learns: its gradient is wanted */
-    T_LOSS = 1 << 4,  /* a loss: backward starts here */
+    T_INPUT = 1 << 0,   /* written by the caller before a pass */
+    T_PARAM = 1 << 1,   /* lives in the parameter block, not in the arena */
+    T_KEEP = 1 << 2,    /* read by the caller after a pass: its memory is never reused */
+    T_GRAD = 1 << 3,    /* it has a gradient: something before it learns, a loss comes after */
+    T_LOSS = 1 << 4,    /* a loss: backward starts here */
+    T_DERIVED = 1 << 5, /* a parameter that fold_weights makes: no file has it */
 };
 
 enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };
@@ -68,8 +72,6 @@ struct op_ctx {
     uint64_t key; /* of this step's random numbers: seed, iteration */
 };
 
-struct graph;
-
 /* Exact cost of one forward pass over the graph's batch; see docs/cost.md. */
 struct op_cost {
     int64_t madds; /* multiply-adds of convolutions, deconvolutions and connected layers */
@@ -88,6 +90,10 @@ struct op_type {
 
     bool cheap;    /* forward may be run again before backward rather than its output be kept */
     bool view_out; /* out[0] may be a channel slice of a wider buffer */
+    bool gathers;  /* out[0] is in[0], in[1] ... one behind the other: a concat */
+    /* The channel of in[0] at which out[0] begins when out[0] is nothing but a window of it, -1
+     * when it is not. NULL: never. */
+    int (*window)(const struct graph *g, const struct node *n);
     unsigned no_grad_in; /* bit i: no gradient passes to input i (labels, other stages' outputs) */
 
     /* Checks the inputs against attr, adds parameters, creates the outputs (graph_out). Knows
@@ -108,12 +114,24 @@ struct op_type {
     void (*backward)(const struct node *n, const struct op_ctx *ctx);
 
     void (*cost)(const struct node *n, struct op_cost *cost); /* NULL: nothing counted */
+
+    /* For inference: takes the work of `next`, the only reader of out[0], into n when it can (a
+     * norm, an activation after a convolution); true when done. NULL: it never can. */
+    enum vov_status (*absorb)(struct graph *g, struct node *n, const struct node *next, bool *done);
+    /* Multiplies what was absorbed into n's weights; NULL: nothing to do. */
+    enum vov_status (*fold)(const struct node *n, struct params *p, struct err *err);
 };
 
 /* 1 when the gradient of input i is to be added to what is there, else 0. */
 static inline real node_beta(const struct node *n, int i)
 {
     return n->gmode[i] == GRAD_ADD ? 1 : 0;
+}
+
+/* A parameter of which a gradient is wanted. */
+static inline bool param_learns(const struct tensor *p)
+{
+    return !p->frozen && p->kind != PARAM_MEAN && p->kind != PARAM_VAR;
 }
 
 #endif

@@ -1,0 +1,136 @@
+/*
+ * ops.h - the operations that nets are made of, and the settings of each. An op's formula, its
+ * inputs and its outputs are described in docs/ops.md.
+ */
+#ifndef VOV_OPS_H
+#define VOV_OPS_H
+
+#include "det/multibox.h"
+#include "graph/graph.h"
+
+/* in: x. out: y. A weight init of all zeros means He's: normal, deviation sqrt(2 / fan-in). */
+struct conv_attr {
+    struct conv_desc d;
+    int out_c;
+    bool bias;
+    enum act act; /* after the bias; in a training graph only what act_from_output() allows */
+    struct param_init init;
+    double fold_eps; /* set by absorb(): of the batch norm that fold_weights multiplies in */
+};
+
+/* Transposed convolution with conv_attr: d is that of the convolution from y to x, and weights are
+ * [x.c, out_c / groups, kh, kw]. */
+extern const struct op_type op_conv, op_deconv;
+
+/* in: x. out: y and, in training, stats. groups 0: batch norm, which uses running statistics in
+ * inference. momentum: the part of the old statistics that is kept. */
+struct norm_attr {
+    int groups;
+    double eps, momentum;
+    enum act act;
+};
+extern const struct op_type op_norm;
+
+/* in: x, or for add: a, b of equal shapes. y = act(a + b). */
+struct act_attr {
+    enum act act;
+};
+extern const struct op_type op_activation, op_add;
+
+/*
+ * in: x. Windows begin at -d.pad. Rows of windows: (h + pad_total - size) / stride + 1, where the
+ * quotient is rounded up with ceil_mode (a last window outside the picture is dropped then).
+ * Darknet: d.pad = pad_total / 2; others: pad_total = 2 * d.pad.
+ */
+struct pool_attr {
+    struct pool_desc d;
+    int pad_total;
+    bool ceil_mode;
+};
+extern const struct op_type op_maxpool, op_avgpool;
+extern const struct op_type op_global_avgpool; /* no settings */
+
+/* in: x, taken as [n, c*h*w]. out: [n, out_c, 1, 1]. An init of all zeros: uniform in
+ * +-1/sqrt(c*h*w). */
+struct connected_attr {
+    int out_c;
+    bool bias;
+    enum act act; /* in a training graph only what act_from_output() allows */
+    struct param_init init;
+};
+extern const struct op_type op_connected;
+
+struct dropout_attr {
+    double p; /* part that is set to 0 in training; the rest is divided by 1 - p */
+};
+extern const struct op_type op_dropout;
+
+/* in: any number of tensors of equal n, h, w. No settings. */
+extern const struct op_type op_concat;
+
+/* in: x. out: its channels first .. first + c - 1. */
+struct slice_attr {
+    int first, c;
+};
+extern const struct op_type op_slice;
+
+/* in: x [n,c,h,w], s [n,c,1,1]. No settings. */
+extern const struct op_type op_mul_channel;
+
+/* in: x. To h rows and w columns, or, where scale is not 0, to scale times the size. */
+struct resize_attr {
+    int h, w, scale;
+    bool bilinear;
+};
+extern const struct op_type op_resize;
+
+struct l2norm_attr {
+    double eps, scale; /* scale: at the start; it is learned for each channel */
+};
+extern const struct op_type op_l2norm;
+
+extern const struct op_type op_softmax; /* over channels; no settings */
+
+/*
+ * Losses. out[0] holds the loss, unweighted, and is kept; the backward pass starts from `weight`
+ * times it.
+ */
+/* in: x [n,c,h,w], label [n,1,h,w]. out: loss [1]. */
+struct softmax_loss_attr {
+    double weight; /* 0: 1 */
+};
+extern const struct op_type op_softmax_loss;
+
+/* in: x, target, weight, of one shape. out: loss [1]. */
+struct smooth_l1_attr {
+    double sigma; /* where the square becomes a line; 0: 1 */
+    double norm;  /* what the sum is divided by; 0: 1 */
+    double weight;
+};
+extern const struct op_type op_smooth_l1;
+
+/* in: loc [n,P,4,1], conf [n,P,C,1], truth [n,T,5,1] and, optionally, arm_loc [n,P,4,1] and
+ * arm_conf [n,P,2,1], which get no gradient. out: loss [3] (localisation, classification, number
+ * of positives) and match. */
+struct multibox_attr {
+    struct multibox_desc d; /* the priors must live as long as the graph */
+    double weight;
+};
+extern const struct op_type op_multibox;
+
+/* in: maps of several levels, [n, a*k, h, w] each. out: [n, sum of h*w*a, k, 1], the levels one
+ * behind the other, each in the order h, w, anchor. */
+struct prior_rows_attr {
+    int k;
+};
+extern const struct op_type op_prior_rows;
+
+extern const struct op_type *const op_types[]; /* ends with NULL */
+
+/* "relu" and the like, as cfg files and tables write them. */
+const char *act_name(enum act a);
+
+/* For absorb(): does act come out as one of conv's or connected's? Sets *act when it does. */
+bool act_absorb(const struct node *next, enum act *act);
+
+#endif
