@@ -30,6 +30,7 @@ struct net_config {
     struct real_list steps, scales;
     double gamma, power;
     int step;
+    double scale;                /* of LR_STEP: factor of each change */
     double max_batches, burn_in; /* iterations */
     double epochs;               /* 0: max_batches rules. Steps are epochs too, then */
     double burn_in_power;
@@ -47,5 +48,8 @@ struct net_config {
 
 extern const struct key_spec net_keys[]; /* ends with an unnamed entry */
 extern const char *const net_doc;
+
+/* What values must fulfil together, after keys_fill: subdivisions divide the batch, ... */
+enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err);
 
 #endif

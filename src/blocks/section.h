@@ -28,7 +28,8 @@ struct builder {
 struct section_type {
     const char *name;            /* "osa" */
     const char *doc;             /* what it is, a sentence or two */
-    const struct key_spec *keys; /* ends with an unnamed entry; name= and from= are common to all */
+    const struct key_spec *keys; /* ends with an unnamed entry; name= and from= are common to all
+                                    sections but those whose own table has a key of that name */
     size_t keys_size;
 
     /* `keys` points to a struct of keys_size bytes, filled and checked by the table. Sets b->cur.
@@ -39,10 +40,40 @@ struct section_type {
 extern const struct section_type *const section_types[];   /* ends with NULL */
 const struct section_type *section_find(const char *name); /* NULL: unknown; knows aliases */
 
+/* Why [name], which section_find does not know, cannot be: a Darknet section that is not built in
+ * this version, or an unknown one with the nearest that there is. Returns err->code. */
+enum vov_status section_refuse(const struct cfg_section *s, struct err *err);
+
+/* The keys that every section takes, with struct common_keys: ends with an unnamed entry. */
+struct common_keys {
+    const char *name, *from;
+};
+extern const struct key_spec common_key_table[];
+
 /* Outputs by name, for `name = stage3` and later `from = stage3, stage4`. Not found: an error with
  * the nearest name. */
 enum vov_status builder_find(const struct builder *b, const char *name, struct tensor **t,
                              struct err *err);
+
+/* The same, where text may also be a layer number as Darknet counts: from 0, or back when it is
+ * negative (-1: the section before). */
+enum vov_status builder_ref(const struct builder *b, const char *text, struct tensor **t,
+                            struct err *err);
+enum vov_status builder_layer(const struct builder *b, int number, struct tensor **t,
+                              struct err *err);
+
+/* Adds one node of any kind, called "<prefix>/<name>", or "<prefix>" where name is "". Refuses an
+ * output that is too large for any machine. */
+struct brick {
+    const struct op_type *type;
+    const char *name;
+    const void *attr;
+};
+enum vov_status build_op(struct builder *b, const struct brick *brick, struct tensor *const *x,
+                         int n, struct tensor **y, struct err *err);
+
+/* The words of enum act for key tables, in its order. */
+#define ACT_WORDS "linear relu leaky relu6 logistic hard_sigmoid mish swish"
 
 /* What stands between a convolution and the next: a norm, an activation. */
 enum norm { NORM_NONE, NORM_BATCH, NORM_GROUP };
@@ -80,7 +111,26 @@ enum vov_status build_maxpool(struct builder *b, const char *name, int size, int
                               bool ceil_mode, struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_avgpool(struct builder *b, const char *name, int size, int stride,
                               struct tensor *x, struct tensor **y, struct err *err);
+enum vov_status build_avgpool_global(struct builder *b, const char *name, struct tensor *x,
+                                     struct tensor **y, struct err *err);
+/* Depthwise convolution, 1x1 convolution, batch norm, ReLU (VoVNetV2's light form). */
+enum vov_status build_separable(struct builder *b, const char *name, int out, int size, int stride,
+                                struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_ese(struct builder *b, const char *name, struct tensor *x, struct tensor **y,
                           struct err *err);
+
+/* A residual block of 1x1, 3x3, 1x1 convolutions; its shortcut is a 1x1 convolution where `project`
+ * asks for it, the stride is not 1 or the channels change. */
+struct residual_block {
+    int width, out, stride;
+    bool stride_on_1x1, project;
+};
+enum vov_status build_residual(struct builder *b, const char *name, const struct residual_block *r,
+                               struct tensor *x, struct tensor **y, struct err *err);
+
+/* RefineDet's transfer connection block (paper.md 4.1). top: the block of the next coarser level,
+ * twice as small, or NULL for the coarsest. */
+enum vov_status build_tcb(struct builder *b, const char *name, int channels, struct tensor *x,
+                          struct tensor *top, struct tensor **y, struct err *err);
 
 #endif

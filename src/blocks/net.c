@@ -1,0 +1,164 @@
+/*
+ * net.c - the keys of [net], and what its values must fulfil together. Names and meanings are
+ * Darknet's where Darknet has the key.
+ */
+#include "net.h"
+
+#include "base/err.h"
+
+#include <string.h>
+
+#define AT(field) offsetof(struct net_config, field)
+
+const char *const net_doc =
+    "The input, its pixels, and how the network is trained. Always the first section. Also called "
+    "[network].";
+
+const struct key_spec net_keys[] = {
+    {"width", NULL, KEY_INT, AT(width), 1, 16384, NULL, "pixels of the input, across"},
+    {"height", NULL, KEY_INT, AT(height), 1, 16384, NULL, "pixels of the input, down"},
+    {"channels", "3", KEY_INT, AT(channels), 1, 1024, NULL, "channels of the input"},
+    {"classes", "0", KEY_INT, AT(classes), 0, 100000, NULL,
+     "classes without background; heads take their number from here; 0: the head or data says"},
+
+    {"mean", "0", KEY_REALS, AT(mean), -1e6, 1e6, NULL,
+     "taken from pixels 0..255 first: one number, or one for each channel in network order"},
+    {"std", "255", KEY_REALS, AT(std), 1e-6, 1e6, NULL,
+     "pixels are then divided by this: one number, or one for each channel"},
+    {"bgr", "0", KEY_BOOL, AT(bgr), 0, 1, NULL, "channels in the order blue, green, red"},
+    {"fit", "stretch", KEY_ENUM, AT(fit), 0, 0, "stretch letterbox",
+     "how a picture is brought to width x height"},
+
+    {"norm_eps", "1e-5", KEY_REAL, AT(norm_eps), 1e-12, 1, NULL,
+     "added to the variance by every norm"},
+    {"norm_momentum", "0.9", KEY_REAL, AT(norm_momentum), 0, 1, NULL,
+     "part of a batch norm's old running statistics that a step keeps"},
+
+    {"batch", "1", KEY_INT, AT(batch), 1, 65536, NULL, "pictures between two updates"},
+    {"subdivisions", "1", KEY_INT, AT(subdivisions), 1, 65536, NULL,
+     "parts that a batch is computed in, to save memory; must divide it"},
+    {"learning_rate", "0.001", KEY_REAL, AT(learning_rate), 0, 1000, NULL,
+     "rate before the policy changes it"},
+    {"momentum", "0.9", KEY_REAL, AT(momentum), 0, 1, NULL, "part of the last step that goes on"},
+    {"decay", "0.0001", KEY_REAL, AT(decay), 0, 1, NULL, "weight decay; not for biases and norms"},
+    {"bias_learning_rate", "1", KEY_REAL, AT(bias_learning_rate), 0, 100, NULL,
+     "factor on the rate for biases of convolutions without a norm"},
+    {"nesterov", "0", KEY_BOOL, AT(nesterov), 0, 1, NULL, "Nesterov's momentum"},
+    {"policy", "constant", KEY_ENUM, AT(policy), 0, 0,
+     "constant step steps exp poly sigmoid cosine random sgdr",
+     "how the rate changes; random and sgdr are not built in this version"},
+    {"steps", "", KEY_REALS, AT(steps), 0, 1e12, NULL,
+     "steps: iterations (epochs with epochs=) at which the rate is multiplied by scales"},
+    {"scales", "", KEY_REALS, AT(scales), 1e-12, 1e12, NULL,
+     "steps: the factors, one for each of steps; none: 0.1 each"},
+    {"gamma", "1", KEY_REAL, AT(gamma), 1e-12, 1e6, NULL, "exp, sigmoid: base or steepness"},
+    {"power", "4", KEY_REAL, AT(power), 0, 1000, NULL, "poly: the exponent"},
+    {"step", "1", KEY_INT, AT(step), 1, 2147483647, NULL,
+     "step, sigmoid: iterations (epochs with epochs=) between changes, or of the middle"},
+    {"scale", "1", KEY_REAL, AT(scale), 1e-12, 1e6, NULL, "step: factor of each change"},
+    {"max_batches", "0", KEY_REAL, AT(max_batches), 0, 1e12, NULL, "iterations of a training run"},
+    {"burn_in", "0", KEY_REAL, AT(burn_in), 0, 1e12, NULL,
+     "iterations over which the rate rises from 0"},
+    {"burn_in_power", "4", KEY_REAL, AT(burn_in_power), 0, 100, NULL,
+     "exponent of that rise; 1: a straight line"},
+    {"epochs", "0", KEY_REAL, AT(epochs), 0, 1e9, NULL,
+     "length of a training run in passes over the data; 0: max_batches says"},
+    {"clip", "0", KEY_REAL, AT(clip), 0, 1e12, NULL,
+     "largest norm of the gradient, longer ones are shortened; 0: off"},
+    {"max_boxes", "100", KEY_INT, AT(max_boxes), 1, 10000, NULL,
+     "truth boxes of one picture that the loss sees"},
+    {"seed", "1", KEY_INT, AT(seed), 0, 2147483647, NULL,
+     "of all random choices, where the command line gives none"},
+
+    {"distort", "0.5", KEY_REAL, AT(distort), 0, 1, NULL,
+     "probability of each change of brightness, contrast, saturation, hue"},
+    {"expand", "0.5", KEY_REAL, AT(expand), 0, 1, NULL,
+     "probability of placing the picture on a larger canvas"},
+    {"max_expand", "4", KEY_REAL, AT(max_expand), 1, 16, NULL, "largest side of it, in pictures"},
+    {"crop", "1", KEY_REAL, AT(crop), 0, 1, NULL, "probability of SSD's random crop"},
+    {"flip", "0.5", KEY_REAL, AT(flip), 0, 1, NULL, "probability of a left-right mirror"},
+
+    {"conf_thresh", "0.01", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
+     "detections with a lower score are dropped"},
+    {"nms_thresh", "0.45", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
+     "overlap at which the weaker of two boxes of a class is dropped"},
+    {0},
+};
+#undef AT
+
+/* The place of a key's value, or of the section where the key was not written. */
+static const struct src_loc *place_of(const struct cfg_section *s, const char *key)
+{
+    const struct cfg_key *k = cfg_find(s, key);
+
+    return k != NULL ? &k->value_at : &s->at;
+}
+
+static enum vov_status check_batch(const struct cfg_section *s, const struct net_config *n,
+                                   struct err *err)
+{
+    if (n->subdivisions > n->batch) {
+        return err_at(err, place_of(s, "subdivisions"), VOV_ECFG,
+                      "[net] batch=%d cannot be computed in subdivisions=%d parts; subdivisions "
+                      "must be at most batch",
+                      n->batch, n->subdivisions);
+    }
+    if (n->batch % n->subdivisions != 0) {
+        return err_at(err, place_of(s, "subdivisions"), VOV_ECFG,
+                      "[net] subdivisions=%d does not divide batch=%d", n->subdivisions, n->batch);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status check_pixels(const struct cfg_section *s, const struct net_config *n,
+                                    struct err *err)
+{
+    if (n->mean.n != 1 && n->mean.n != n->channels) {
+        return err_at(err, place_of(s, "mean"), VOV_ECFG,
+                      "[net] mean must have one number, or %d for %d channels, not %d", n->channels,
+                      n->channels, n->mean.n);
+    }
+    if (n->std.n != 1 && n->std.n != n->channels) {
+        return err_at(err, place_of(s, "std"), VOV_ECFG,
+                      "[net] std must have one number, or %d for %d channels, not %d", n->channels,
+                      n->channels, n->std.n);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status check_steps(const struct cfg_section *s, const struct net_config *n,
+                                   struct err *err)
+{
+    if (n->policy != LR_STEPS) {
+        return VOV_OK;
+    }
+    if (n->steps.n == 0) {
+        return err_at(err, place_of(s, "policy"), VOV_ECFG, "[net] policy=steps needs steps=");
+    }
+    if (n->scales.n != 0 && n->scales.n != n->steps.n) {
+        return err_at(err, place_of(s, "scales"), VOV_ECFG,
+                      "[net] scales has %d numbers, steps has %d", n->scales.n, n->steps.n);
+    }
+    for (int i = 1; i < n->steps.n; i++) {
+        if (n->steps.v[i] <= n->steps.v[i - 1]) {
+            return err_at(err, place_of(s, "steps"), VOV_ECFG,
+                          "[net] steps must rise: %g follows %g", n->steps.v[i], n->steps.v[i - 1]);
+        }
+    }
+    return VOV_OK;
+}
+
+enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err)
+{
+    if (n->policy > LR_COSINE) {
+        return err_at(err, place_of(s, "policy"), VOV_ECFG,
+                      "[net] policy=%s is not built in this version: %s",
+                      cfg_find(s, "policy")->value,
+                      strcmp(cfg_find(s, "policy")->value, "random") == 0
+                          ? "a rate drawn anew at each step trains nothing well; say constant"
+                          : "use policy=cosine, which is one cycle of it");
+    }
+    TRY(check_batch(s, n, err));
+    TRY(check_pixels(s, n, err));
+    return check_steps(s, n, err);
+}
