@@ -1,0 +1,205 @@
+/*
+ * weights.c - the meeting of a file's tensors and a graph's parameters, by name and shape. First
+ * everything is compared, then copied: a file that does not fit changes nothing.
+ */
+#include "weights.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Appends "name" to a list of names while there is room. */
+static void list(char *text, size_t size, const char *name)
+{
+    const size_t n = strlen(text);
+    if (n + strlen(name) + 6 < size) {
+        snprintf(text + n, size - n, "%s%s", n > 0 ? ", " : "", name);
+    } else if (n > 0 && text[n - 1] != '.' && n + 5 < size) {
+        snprintf(text + n, size - n, ", ...");
+    }
+}
+
+/* Trailing and leading ones do not count: a bias is [64] in files and [1, 64, 1, 1] in graphs. */
+static bool same_shape(const struct st_tensor *a, struct shape b)
+{
+    const size_t want[4] = {(size_t)b.n, (size_t)b.c, (size_t)b.h, (size_t)b.w};
+    int i = 0, k = 0;
+    while (true) {
+        while (i < a->rank && a->dim[i] == 1) {
+            i++;
+        }
+        while (k < 4 && want[k] == 1) {
+            k++;
+        }
+        if (i == a->rank || k == 4) {
+            return i == a->rank && k == 4;
+        }
+        if (a->dim[i++] != want[k++]) {
+            return false;
+        }
+    }
+}
+
+static const struct st_tensor *find(const struct safetensors *st, const char *prefix,
+                                    const char *name)
+{
+    char key[512];
+    const int n = snprintf(key, sizeof key, "%s%s", prefix, name);
+    return n > 0 && (size_t)n < sizeof key ? safetensors_find(st, key) : NULL;
+}
+
+static void note_misshapen(struct weights_report *r, const struct st_tensor *t, struct shape want)
+{
+    char text[160], dims[100] = "";
+    for (int i = 0; i < t->rank; i++) {
+        const size_t n = strlen(dims);
+        snprintf(dims + n, sizeof dims - n, "%s%zu", i > 0 ? "x" : "", t->dim[i]);
+    }
+    snprintf(text, sizeof text, "%.60s (%s in the file, %dx%dx%dx%d in the net)", t->name, dims,
+             want.n, want.c, want.h, want.w);
+    r->misshapen++;
+    list(r->misshapen_names, sizeof r->misshapen_names, text);
+}
+
+static bool is_momentum(const char *prefix, const struct st_tensor *t)
+{
+    const bool wanted = prefix[0] != '\0';
+    return !wanted && strncmp(t->name, WEIGHTS_MOMENTUM, strlen(WEIGHTS_MOMENTUM)) == 0;
+}
+
+static void compare(const struct safetensors *st, const char *prefix, const struct params *p,
+                    int n_params, struct weights_report *r)
+{
+    for (int i = 0; i < n_params; i++) {
+        const struct tensor *t = p->tensor[i];
+        const struct st_tensor *s = find(st, prefix, t->name);
+        if (s == NULL) {
+            r->missing++;
+            list(r->missing_names, sizeof r->missing_names, t->name);
+        } else if (!same_shape(s, t->shape)) {
+            note_misshapen(r, s, t->shape);
+        } else {
+            r->matched++;
+        }
+    }
+    for (int i = 0; i < st->n; i++) {
+        const struct st_tensor *s = &st->tensor[i];
+        const size_t n_prefix = strlen(prefix);
+        if (is_momentum(prefix, s) || strncmp(s->name, prefix, n_prefix) != 0) {
+            continue;
+        }
+        if (params_find(p, s->name + n_prefix) == NULL) {
+            r->extra++;
+            list(r->extra_names, sizeof r->extra_names, s->name);
+        }
+    }
+}
+
+static enum vov_status refuse(const char *path, const struct weights_report *r, struct err *err)
+{
+    if (r->misshapen > 0) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: %d tensors have another shape than the net's: %s; is it the cfg that "
+                       "they were trained with?",
+                       path, r->misshapen, r->misshapen_names);
+    }
+    if (r->missing > 0) {
+        return err_set(err, VOV_EFORMAT, "%s: %d of the net's %d tensors are missing: %s%s%s%s%s",
+                       path, r->missing, r->missing + r->matched, r->missing_names,
+                       r->extra > 0 ? "; it has others: " : "", r->extra_names,
+                       r->matched == 0 ? "; are they weights of another net?" : "", "");
+    }
+    return err_set(err, VOV_EFORMAT, "%s: %d tensors have no place in the net: %s", path, r->extra,
+                   r->extra_names);
+}
+
+static enum vov_status copy_one(const char *path, const struct st_tensor *s, struct params *p,
+                                real *which, const struct tensor *t, real *numbers, struct err *err)
+{
+    TRY(safetensors_numbers(s, numbers, err));
+    for (size_t i = 0; i < s->count; i++) {
+        if (!isfinite(numbers[i])) {
+            return err_set(err, VOV_EFORMAT, "%s: number %zu of tensor %s is not finite", path, i,
+                           s->name);
+        }
+    }
+    params_set(p, which, t, numbers);
+    return VOV_OK;
+}
+
+static enum vov_status copy_all(const struct safetensors *st, const char *path, const char *prefix,
+                                struct params *p, real *which, int n_params, struct err *err)
+{
+    size_t most = 1;
+    for (int i = 0; i < n_params; i++) {
+        const size_t n = shape_count(p->tensor[i]->shape);
+        most = n > most ? n : most;
+    }
+    real *numbers = mem_alloc(most, sizeof *numbers);
+    if (numbers == NULL) {
+        return err_nomem(err, most * sizeof *numbers);
+    }
+    enum vov_status status = VOV_OK;
+    for (int i = 0; i < n_params && status == VOV_OK; i++) {
+        const struct tensor *t = p->tensor[i];
+        const struct st_tensor *s = find(st, prefix, t->name);
+        if (s != NULL && same_shape(s, t->shape)) {
+            status = copy_one(path, s, p, which, t, numbers, err);
+        }
+    }
+    mem_free(numbers);
+    return status;
+}
+
+/* Momentum belongs to the parameters that learn, which come first in the block. */
+static int params_of(const struct params *p, const real *which)
+{
+    int n = p->n;
+    if (which == p->mom && p->mom != NULL) {
+        while (n > 0 && p->tensor[n - 1]->offset >= p->n_learn) {
+            n--;
+        }
+    }
+    return n;
+}
+
+enum vov_status weights_load(const struct safetensors *st, const char *path, const char *prefix,
+                             bool partial, struct params *p, real *which,
+                             struct weights_report *report, struct err *err)
+{
+    struct weights_report own = {0};
+    const int n = params_of(p, which);
+    compare(st, prefix, p, n, &own);
+    if (report != NULL) {
+        *report = own;
+    }
+    if (!partial && (own.misshapen > 0 || own.missing > 0 || own.extra > 0)) {
+        return refuse(path, &own, err);
+    }
+    return copy_all(st, path, prefix, p, which, n, err);
+}
+
+static void get_numbers(const void *user, const struct st_source *s, real *out)
+{
+    const struct params *p = user;
+    const struct tensor *t = s->what;
+    const bool momentum = strncmp(s->name, WEIGHTS_MOMENTUM, strlen(WEIGHTS_MOMENTUM)) == 0;
+    params_get(p, momentum ? p->mom : p->val, t, out);
+}
+
+struct st_source weights_source(const struct params *p, const real *which, const struct tensor *t,
+                                const char *name)
+{
+    struct st_source s = {.name = name, .get = get_numbers, .user = p, .what = t};
+    (void)which;
+    const size_t dim[4] = {(size_t)t->shape.n, (size_t)t->shape.c, (size_t)t->shape.h,
+                           (size_t)t->shape.w};
+    if (t->kind == PARAM_WEIGHT) {
+        s.rank = 4;
+        memcpy(s.dim, dim, sizeof dim);
+    } else {
+        s.rank = 1;
+        s.dim[0] = shape_count(t->shape);
+    }
+    return s;
+}

@@ -1,0 +1,32 @@
+/*
+ * weights.h - named tensors of a file into the parameters of a graph, and back.
+ */
+#ifndef VOV_WEIGHTS_H
+#define VOV_WEIGHTS_H
+
+#include "graph/params.h"
+#include "safetensors.h"
+
+/* How a file and a net fit together. The texts name up to a few tensors each, "" when none. */
+struct weights_report {
+    int matched, missing, misshapen, extra;
+    char missing_names[100], misshapen_names[200], extra_names[100];
+};
+
+/*
+ * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name. Tensors of
+ * other prefixes ("momentum/" when prefix is "") are no concern of it. With `partial` what fits is
+ * taken and the report says the rest; without it anything that does not fit is an error,
+ * VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite.
+ */
+enum vov_status weights_load(const struct safetensors *st, const char *path, const char *prefix,
+                             bool partial, struct params *p, real *which,
+                             struct weights_report *report, struct err *err);
+
+/* Describes parameter t of block `which` as a tensor to write under `name`. */
+struct st_source weights_source(const struct params *p, const real *which, const struct tensor *t,
+                                const char *name);
+
+#define WEIGHTS_MOMENTUM "momentum/"
+
+#endif

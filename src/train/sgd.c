@@ -1,0 +1,77 @@
+/*
+ * sgd.c - the block cut into runs of equal treatment, and one kernel call for each.
+ */
+#include "sgd.h"
+
+static size_t count_of(const struct tensor *t)
+{
+    return shape_count(t->shape);
+}
+
+static struct sgd_run run_of(const struct tensor *t, const struct net_config *net)
+{
+    struct sgd_run r = {.first = t->offset, .n = count_of(t), .rate_factor = 1};
+    if (t->kind == PARAM_BIAS) {
+        r.rate_factor = net->bias_learning_rate;
+    }
+    if (t->kind == PARAM_WEIGHT) {
+        r.decay = net->decay;
+    }
+    return r;
+}
+
+static bool learns(const struct tensor *t)
+{
+    return !t->frozen && t->kind != PARAM_MEAN && t->kind != PARAM_VAR;
+}
+
+static bool joins(const struct sgd_run *a, const struct sgd_run *b)
+{
+    return a->first + a->n == b->first && !(a->rate_factor < b->rate_factor) &&
+           !(a->rate_factor > b->rate_factor) && !(a->decay < b->decay) && !(a->decay > b->decay);
+}
+
+enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_config *net,
+                         struct err *err)
+{
+    *s = (struct sgd){
+        .params = p, .momentum = (real)net->momentum, .nesterov = net->nesterov};
+    s->run = mem_alloc((size_t)p->n + 1, sizeof *s->run);
+    if (s->run == NULL) {
+        return err_nomem(err, ((size_t)p->n + 1) * sizeof *s->run);
+    }
+    for (int i = 0; i < p->n; i++) {
+        const struct tensor *t = p->tensor[i];
+        if (!learns(t)) {
+            continue;
+        }
+        const struct sgd_run r = run_of(t, net);
+        if (s->n_runs > 0 && joins(&s->run[s->n_runs - 1], &r)) {
+            s->run[s->n_runs - 1].n += r.n;
+        } else {
+            s->run[s->n_runs++] = r;
+        }
+    }
+    return VOV_OK;
+}
+
+void sgd_close(struct sgd *s)
+{
+    mem_free(s->run);
+    *s = (struct sgd){0};
+}
+
+void sgd_step(const struct sgd *s, double rate, double scale)
+{
+    struct backend *be = s->params->be;
+    for (int i = 0; i < s->n_runs; i++) {
+        const struct sgd_run *r = &s->run[i];
+        const struct sgd_desc d = {.lr = (real)(rate * r->rate_factor),
+                                   .momentum = s->momentum,
+                                   .decay = (real)r->decay,
+                                   .nesterov = s->nesterov,
+                                   .scale = (real)scale};
+        be->ops->sgd(be, &d, r->n, s->params->val + r->first, s->params->grad + r->first,
+                     s->params->mom + r->first);
+    }
+}
