@@ -104,10 +104,10 @@ static enum vov_status refuse(const char *path, const struct weights_report *r, 
                        path, r->misshapen, r->misshapen_names);
     }
     if (r->missing > 0) {
-        return err_set(err, VOV_EFORMAT, "%s: %d of the net's %d tensors are missing: %s%s%s%s%s",
+        return err_set(err, VOV_EFORMAT, "%s: %d of the net's %d tensors are missing: %s%s%s%s",
                        path, r->missing, r->missing + r->matched, r->missing_names,
                        r->extra > 0 ? "; it has others: " : "", r->extra_names,
-                       r->matched == 0 ? "; are they weights of another net?" : "", "");
+                       r->matched == 0 ? "; are they weights of another net?" : "");
     }
     return err_set(err, VOV_EFORMAT, "%s: %d tensors have no place in the net: %s", path, r->extra,
                    r->extra_names);
@@ -187,11 +187,9 @@ static void get_numbers(const void *user, const struct st_source *s, real *out)
     params_get(p, momentum ? p->mom : p->val, t, out);
 }
 
-struct st_source weights_source(const struct params *p, const real *which, const struct tensor *t,
-                                const char *name)
+struct st_source weights_source(const struct params *p, const struct tensor *t, const char *name)
 {
     struct st_source s = {.name = name, .get = get_numbers, .user = p, .what = t};
-    (void)which;
     const size_t dim[4] = {(size_t)t->shape.n, (size_t)t->shape.c, (size_t)t->shape.h,
                            (size_t)t->shape.w};
     if (t->kind == PARAM_WEIGHT) {

@@ -17,15 +17,16 @@ struct weights_report {
  * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name. Tensors of
  * other prefixes ("momentum/" when prefix is "") are no concern of it. With `partial` what fits is
  * taken and the report says the rest; without it anything that does not fit is an error,
- * VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite.
+ * VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite; what came
+ * before it has been taken then.
  */
 enum vov_status weights_load(const struct safetensors *st, const char *path, const char *prefix,
                              bool partial, struct params *p, real *which,
                              struct weights_report *report, struct err *err);
 
-/* Describes parameter t of block `which` as a tensor to write under `name`. */
-struct st_source weights_source(const struct params *p, const real *which, const struct tensor *t,
-                                const char *name);
+/* Describes parameter t as a tensor to write under `name`: its value, or its momentum where the
+ * name begins with WEIGHTS_MOMENTUM. The name is borrowed. */
+struct st_source weights_source(const struct params *p, const struct tensor *t, const char *name);
 
 #define WEIGHTS_MOMENTUM "momentum/"
 

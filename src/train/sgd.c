@@ -34,8 +34,7 @@ static bool joins(const struct sgd_run *a, const struct sgd_run *b)
 enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_config *net,
                          struct err *err)
 {
-    *s = (struct sgd){
-        .params = p, .momentum = (real)net->momentum, .nesterov = net->nesterov};
+    *s = (struct sgd){.params = p, .momentum = (real)net->momentum, .nesterov = net->nesterov};
     s->run = mem_alloc((size_t)p->n + 1, sizeof *s->run);
     if (s->run == NULL) {
         return err_nomem(err, ((size_t)p->n + 1) * sizeof *s->run);

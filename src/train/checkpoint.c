@@ -1,0 +1,183 @@
+/*
+ * checkpoint.c - model and run state to a safetensors file and back.
+ */
+#include "checkpoint.h"
+
+#include "base/json.h"
+#include "base/text.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const format_name = "vov checkpoint 1";
+
+static void put_numbers(struct buf *b, const double *v, int n)
+{
+    for (int i = 0; i < n; i++) {
+        buf_puts(b, i > 0 ? "," : "[");
+        json_put_real(b, v[i]);
+    }
+    buf_puts(b, "]");
+}
+
+static char *pixels_text(struct arena *mem, const struct model *m)
+{
+    const struct pixels px = model_pixels(m);
+    struct buf b = {0};
+    buf_printf(&b, "{\"width\":%d,\"height\":%d,\"mean\":", px.width, px.height);
+    put_numbers(&b, px.mean, 3);
+    buf_puts(&b, ",\"std\":");
+    put_numbers(&b, px.std, 3);
+    buf_printf(&b, ",\"bgr\":%s,\"letterbox\":%s}", px.bgr ? "true" : "false",
+               px.letterbox ? "true" : "false");
+    char *text = b.failed ? NULL : arena_strdup(mem, b.p);
+    buf_free(&b);
+    return text;
+}
+
+static char *classes_text(struct arena *mem, const char *const *name, int n)
+{
+    struct buf b = {0};
+    buf_puts(&b, "[");
+    for (int i = 0; i < n; i++) {
+        buf_puts(&b, i > 0 ? "," : "");
+        json_put_str(&b, name[i]);
+    }
+    buf_puts(&b, "]");
+    char *text = b.failed ? NULL : arena_strdup(mem, b.p);
+    buf_free(&b);
+    return text;
+}
+
+static char *cfg_text(struct arena *mem, const struct model *m)
+{
+    struct buf b = {0};
+    cfg_print(&m->cfg, &b);
+    char *text = b.failed || b.p == NULL ? NULL : arena_strdup(mem, b.p);
+    buf_free(&b);
+    return text;
+}
+
+static bool put(struct map *meta, const char *key, char *value)
+{
+    return value != NULL && map_put(meta, key, value);
+}
+
+static enum vov_status fill_meta(struct arena *mem, const struct model *m,
+                                 const struct run_state *s, struct map *meta, struct err *err)
+{
+    const bool ok =
+        put(meta, "format", arena_strdup(mem, format_name)) &&
+        put(meta, "program", arena_strdup(mem, "vov " VOV_VERSION)) &&
+        put(meta, "cfg_name", arena_strdup(mem, m->cfg.path != NULL ? m->cfg.path : "")) &&
+        put(meta, "cfg", cfg_text(mem, m)) &&
+        put(meta, "classes", classes_text(mem, s->class_name, s->n_classes)) &&
+        put(meta, "pixels", pixels_text(mem, m)) &&
+        put(meta, "seed", arena_printf(mem, "%llu", (unsigned long long)s->seed)) &&
+        put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&
+        put(meta, "iterations", arena_printf(mem, "%ld", s->total)) &&
+        put(meta, "epoch", arena_printf(mem, "%d", s->epoch)) &&
+        put(meta, "best_ap", arena_printf(mem, "%.17g", s->best_ap)) &&
+        put(meta, "best_iteration", arena_printf(mem, "%ld", s->best_iteration)) &&
+        put(meta, "rng",
+            arena_printf(mem, "counter; keys: seed %llu, epoch %d, iteration %ld, purpose",
+                         (unsigned long long)s->seed, s->epoch, s->iteration));
+    return ok ? VOV_OK : err_nomem(err, 0);
+}
+
+/* The parameters in block order, then the momentum of those that learn. */
+static int fill_sources(struct arena *mem, const struct params *p, struct st_source *source)
+{
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        source[n++] = weights_source(p, p->tensor[i], p->tensor[i]->name);
+    }
+    for (int i = 0; i < p->n && p->mom != NULL; i++) {
+        const struct tensor *t = p->tensor[i];
+        if (t->offset >= p->n_learn) {
+            continue;
+        }
+        const char *name = arena_printf(mem, WEIGHTS_MOMENTUM "%s", t->name);
+        if (name == NULL) {
+            return -1;
+        }
+        source[n++] = weights_source(p, t, name);
+    }
+    return n;
+}
+
+enum vov_status checkpoint_write(const char *path, const struct model *m, const struct run_state *s,
+                                 struct err *err)
+{
+    struct arena mem = {0};
+    struct map meta = {0};
+    const struct params *p = &m->exec.params;
+    const size_t n_max = 2 * (size_t)p->n + 1;
+    struct st_source *source = mem_alloc(n_max, sizeof *source);
+    const int n = source != NULL ? fill_sources(&mem, p, source) : -1;
+    enum vov_status status;
+    if (n < 0) {
+        status = err_nomem(err, n_max * sizeof *source);
+        goto done;
+    }
+    status = fill_meta(&mem, m, s, &meta, err);
+    if (status == VOV_OK) {
+        status = safetensors_write(path, source, n, &meta, err);
+    }
+
+done:
+    map_free(&meta);
+    mem_free(source);
+    arena_free(&mem);
+    return status;
+}
+
+static bool get_long(const struct safetensors *st, const char *key, long *out)
+{
+    const char *text = safetensors_meta(st, key);
+    long long v;
+    if (text == NULL || !text_int(text, &v) || v < 0 || v > LONG_MAX) {
+        return false;
+    }
+    *out = (long)v;
+    return true;
+}
+
+enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
+                                 struct run_state *s, struct err *err)
+{
+    const char *format = safetensors_meta(st, "format");
+    if (format == NULL || strncmp(format, "vov checkpoint ", 15) != 0) {
+        return err_set(err, VOV_EFORMAT, "%s: weights only, no checkpoint of a training run", path);
+    }
+    if (strcmp(format, format_name) != 0) {
+        return err_set(err, VOV_EUNSUPPORTED,
+                       "%s: it is a \"%.40s\", and this program reads \"%s\"", path, format,
+                       format_name);
+    }
+    long seed, epoch;
+    const char *best = safetensors_meta(st, "best_ap");
+    *s = (struct run_state){0};
+    if (!st->verified || !get_long(st, "seed", &seed) ||
+        !get_long(st, "iteration", &s->iteration) || !get_long(st, "iterations", &s->total) ||
+        !get_long(st, "epoch", &epoch) || epoch > INT_MAX ||
+        !get_long(st, "best_iteration", &s->best_iteration) || best == NULL ||
+        !text_real(best, &s->best_ap)) {
+        return err_set(
+            err, VOV_EFORMAT,
+            "%s: its seed, iteration, epoch, best result or checksum is missing or wrong", path);
+    }
+    s->seed = (uint64_t)seed;
+    s->epoch = (int)epoch;
+    return VOV_OK;
+}
+
+enum vov_status checkpoint_resume(const struct safetensors *st, const char *path, struct model *m,
+                                  struct run_state *s, struct err *err)
+{
+    struct params *p = &m->exec.params;
+    TRY(checkpoint_state(st, path, s, err));
+    TRY(weights_load(st, path, "", false, p, p->val, NULL, err));
+    return weights_load(st, path, WEIGHTS_MOMENTUM, false, p, p->mom, NULL, err);
+}
