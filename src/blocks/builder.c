@@ -83,13 +83,15 @@ enum vov_status build_op(struct builder *b, const struct brick *brick, struct te
     const char *name = brick->name[0] == '\0'
                            ? b->prefix
                            : arena_printf(&b->graph->mem, "%s/%s", b->prefix, brick->name);
+    struct tensor *out[OP_MAX_OUT];
     struct shape s;
 
     if (name == NULL) {
         return err_nomem(err, strlen(b->prefix) + strlen(brick->name) + 2);
     }
-    TRY(graph_add(b->graph, brick->type, name, brick->attr, x, n, y, err));
-    s = (*y)->shape;
+    TRY(graph_add(b->graph, brick->type, name, brick->attr, x, n, out, err));
+    *y = out[0];
+    s = out[0]->shape;
     if ((double)s.n * s.c * s.h * s.w > TENSOR_MAX_COUNT) {
         return err_set(err, VOV_ESHAPE,
                        "%s: an output of %dx%dx%dx%d numbers is too large; at most %d", name, s.n,

@@ -17,7 +17,8 @@ struct model {
     struct head head;     /* type NULL: a backbone only; out[0] is the last tensor then */
     struct exec exec;     /* open after model_start */
     bool started;
-    const char **class_name; /* [net.classes], or NULL; in cfg.mem */
+    const char **class_name;      /* [net.classes], or NULL; in cfg.mem */
+    real *host_out[HEAD_MAX_OUT]; /* owned: a detector's outputs, for its decoder */
 };
 
 struct model_options {
@@ -30,7 +31,9 @@ struct model_options {
     const struct log *log;
 };
 
-/* Reads, checks and builds; takes no memory for numbers. On failure *m is closed and errs has why.
+/*
+ * Reads, checks and builds; takes no memory for numbers. On failure errs has why; its places point
+ * into the text, so that model_close() is called after errs was printed. Closing twice is fine.
  */
 enum vov_status model_build(const char *cfg_path, const struct model_options *opt, struct model *m,
                             struct err_list *errs);

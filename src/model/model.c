@@ -1,0 +1,400 @@
+/*
+ * model.c - from cfg text to a network that runs. First all sections are looked up and their keys
+ * checked, so that a user sees up to ten mistakes at once; then they build their nodes in order,
+ * where the first mistake ends it, since shapes after it would mean nothing.
+ */
+#include "model.h"
+
+#include "base/mem.h"
+#include "blocks/section.h"
+
+#include <string.h>
+
+/* Sections in one file; what a deep network written out layer by layer may have, and more. */
+enum { MODEL_MAX_SECTIONS = 20000 };
+
+/* A section with its keys read. The type's own keys lie behind the common ones. */
+struct part {
+    const struct cfg_section *section;
+    const struct section_type *type;
+    struct common_keys *common;
+    const void *keys;
+};
+
+static bool table_has(const struct key_spec *table, const char *name)
+{
+    for (; table->name != NULL; table++) {
+        if (strcmp(table->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int table_size(const struct key_spec *table)
+{
+    int n = 0;
+
+    while (table[n].name != NULL) {
+        n++;
+    }
+    return n;
+}
+
+/* One table of the common keys and the type's, for a block that holds both structs. */
+static const struct key_spec *merge_tables(struct arena *mem, const struct section_type *type)
+{
+    const int n = table_size(common_key_table) + table_size(type->keys);
+    struct key_spec *all = arena_alloc(mem, (size_t)(n + 1) * sizeof *all);
+    int k = 0;
+
+    if (all == NULL) {
+        return NULL;
+    }
+    for (const struct key_spec *s = common_key_table; s->name != NULL; s++) {
+        if (!table_has(type->keys, s->name)) {
+            all[k++] = *s;
+        }
+    }
+    for (const struct key_spec *s = type->keys; s->name != NULL; s++) {
+        all[k] = *s;
+        all[k++].at += sizeof(struct common_keys);
+    }
+    return all;
+}
+
+static enum vov_status read_part(struct cfg_file *cfg, const struct cfg_section *s, struct part *p,
+                                 struct err_list *errs)
+{
+    const struct key_spec *table;
+    struct err err = {0};
+    char *block;
+
+    p->section = s;
+    p->type = section_find(s->type);
+    if (p->type == NULL) {
+        section_refuse(s, &err);
+        return err_list_add(errs, &err);
+    }
+    table = merge_tables(&cfg->mem, p->type);
+    block = arena_alloc(&cfg->mem, sizeof(struct common_keys) + p->type->keys_size + 1);
+    if (table == NULL || block == NULL) {
+        err_nomem(&err, p->type->keys_size);
+        return err_list_add(errs, &err);
+    }
+    p->common = (struct common_keys *)(void *)block;
+    p->keys = block + sizeof(struct common_keys);
+    return keys_fill(cfg, s, table, block, errs);
+}
+
+static bool is_net(const struct cfg_section *s)
+{
+    return strcmp(s->type, "net") == 0 || strcmp(s->type, "network") == 0;
+}
+
+static enum vov_status read_net(struct model *m, struct err_list *errs)
+{
+    const struct cfg_section *s = &m->cfg.sections[0];
+    struct err err = {0};
+
+    if (!is_net(s)) {
+        err_at(&err, &s->at, VOV_ECFG, "the first section must be [net], not [%s]", s->type);
+        return err_list_add(errs, &err);
+    }
+    TRY(keys_fill(&m->cfg, s, net_keys, &m->net, errs));
+    if (net_check(s, &m->net, &err) != VOV_OK) {
+        return err_list_add(errs, &err);
+    }
+    return VOV_OK;
+}
+
+/* All sections' keys; goes on after an error to find the others. */
+static enum vov_status read_parts(struct model *m, struct part *parts, struct err_list *errs)
+{
+    enum vov_status status = read_net(m, errs);
+    struct err err = {0};
+
+    for (int i = 1; i < m->cfg.n_sections; i++) {
+        const struct cfg_section *s = &m->cfg.sections[i];
+        enum vov_status one;
+
+        if (is_net(s)) {
+            struct err again = {0};
+
+            err_at(&again, &s->at, VOV_ECFG, "[%s] may stand only once, at the beginning", s->type);
+            one = err_list_add(errs, &again);
+        } else {
+            one = read_part(&m->cfg, s, &parts[i - 1], errs);
+        }
+        status = status == VOV_OK ? one : status;
+    }
+    if (m->cfg.n_sections < 2) {
+        err_at(&err, &m->cfg.sections[0].at, VOV_ECFG,
+               "no section follows [net]: a network needs "
+               "at least one layer");
+        return err_list_add(errs, &err);
+    }
+    return status;
+}
+
+/* "osa3": what the section is, and which of its kind, from 1. */
+static const char *default_prefix(struct arena *mem, const struct part *parts, int index)
+{
+    const char *type = parts[index].type->name;
+    int nth = 0;
+
+    for (int i = 0; i <= index; i++) {
+        nth += parts[i].type == parts[index].type ? 1 : 0;
+    }
+    return arena_printf(mem, "%s%d", type, nth);
+}
+
+static enum vov_status name_output(struct builder *b, const char *name, struct err *err)
+{
+    if (map_get(&b->names, name) != NULL) {
+        return err_set(err, VOV_ECFG, "[%s] name=%s is taken by a section before", b->section->type,
+                       name);
+    }
+    if (!map_put(&b->names, name, b->cur)) {
+        return err_nomem(err, sizeof(struct map_entry));
+    }
+    return VOV_OK;
+}
+
+static enum vov_status build_part(struct builder *b, const struct part *parts, int index,
+                                  struct err *err)
+{
+    const struct part *p = &parts[index];
+
+    b->section = p->section;
+    b->index = index;
+    b->graph->at = p->section->at;
+    b->prefix =
+        p->common->name != NULL ? p->common->name : default_prefix(&b->graph->mem, parts, index);
+    if (b->prefix == NULL) {
+        return err_nomem(err, strlen(p->type->name));
+    }
+    if (p->common->from != NULL) {
+        TRY(builder_ref(b, p->common->from, &b->cur, err));
+    }
+    TRY(p->type->build(b, p->keys, err));
+    b->outs[index] = b->cur;
+    return p->common->name != NULL ? name_output(b, p->common->name, err) : VOV_OK;
+}
+
+/* What the caller reads afterwards, and whether there is something to train. */
+static enum vov_status finish(struct model *m, struct tensor *last, struct err *err)
+{
+    if (m->graph.training && m->head.n_loss == 0) {
+        return err_at(err, &m->cfg.sections[m->cfg.n_sections - 1].at, VOV_ECFG,
+                      "nothing to train: the network has no head such as [softmax] or [refinedet]");
+    }
+    if (m->head.type == NULL) {
+        last->flags |= T_KEEP;
+        m->head.out[0] = last;
+        m->head.n_out = 1;
+    }
+    return VOV_OK;
+}
+
+static enum vov_status build_graph(struct model *m, const struct part *parts, int batch,
+                                   struct err *err)
+{
+    const int n = m->cfg.n_sections - 1;
+    const struct shape in = {batch, m->net.channels, m->net.height, m->net.width};
+    struct builder b = {.graph = &m->graph, .cfg = &m->cfg, .net = &m->net, .head = &m->head};
+    enum vov_status status = VOV_OK;
+
+    m->input = graph_input(&m->graph, "input", in);
+    b.outs = arena_alloc(&m->cfg.mem, (size_t)n * sizeof *b.outs);
+    if (m->input == NULL || b.outs == NULL) {
+        return err_nomem(err, (size_t)n * sizeof *b.outs);
+    }
+    b.cur = m->input;
+    for (int i = 0; i < n && status == VOV_OK; i++) {
+        status = build_part(&b, parts, i, err);
+        if (status != VOV_OK) {
+            err_locate(err, &parts[i].section->at, NULL);
+        }
+    }
+    map_free(&b.names);
+    return status != VOV_OK ? status : finish(m, b.cur, err);
+}
+
+/* Overrides of single values, from the command line or the caller. */
+static enum vov_status apply_options(struct model *m, const struct model_options *opt,
+                                     struct err_list *errs)
+{
+    enum vov_status status = VOV_OK;
+
+    for (int i = 0; i < opt->n_set; i++) {
+        struct err err = {0};
+
+        if (cfg_set(&m->cfg, opt->set[i], &err) != VOV_OK) {
+            status = err_list_add(errs, &err);
+        }
+    }
+    return status;
+}
+
+static enum vov_status build(struct model *m, const struct model_options *opt,
+                             struct err_list *errs)
+{
+    struct part *parts;
+    struct err err = {0};
+    int batch = opt->batch;
+
+    TRY(apply_options(m, opt, errs));
+    if (m->cfg.n_sections > MODEL_MAX_SECTIONS) {
+        err_at(&err, &m->cfg.sections[MODEL_MAX_SECTIONS].at, VOV_ECFG,
+               "more than %d sections in one file", MODEL_MAX_SECTIONS);
+        return err_list_add(errs, &err);
+    }
+    parts = arena_alloc(&m->cfg.mem, (size_t)m->cfg.n_sections * sizeof *parts);
+    if (parts == NULL) {
+        err_nomem(&err, (size_t)m->cfg.n_sections * sizeof *parts);
+        return err_list_add(errs, &err);
+    }
+    TRY(read_parts(m, parts, errs));
+    m->net.width = opt->width > 0 ? opt->width : m->net.width;
+    m->net.height = opt->height > 0 ? opt->height : m->net.height;
+    if (batch == 0) {
+        batch = opt->training ? m->net.batch / m->net.subdivisions : 1;
+    }
+    graph_init(&m->graph, opt->training);
+    if (build_graph(m, parts, batch, &err) != VOV_OK) {
+        return err_list_add(errs, &err);
+    }
+    if (!opt->training && !opt->keep_norms && graph_fold_norms(&m->graph, &err) != VOV_OK) {
+        return err_list_add(errs, &err);
+    }
+    return VOV_OK;
+}
+
+/* The text stays: the places that errs names lie in it. */
+static enum vov_status ended(struct model *m, enum vov_status status)
+{
+    if (status != VOV_OK) {
+        graph_free(&m->graph);
+        m->graph = (struct graph){0};
+    }
+    return status;
+}
+
+enum vov_status model_build(const char *cfg_path, const struct model_options *opt, struct model *m,
+                            struct err_list *errs)
+{
+    *m = (struct model){0};
+    TRY(cfg_read(cfg_path, opt->log, &m->cfg, errs));
+    return ended(m, build(m, opt, errs));
+}
+
+enum vov_status model_build_text(const char *name, const char *text, size_t n,
+                                 const struct model_options *opt, struct model *m,
+                                 struct err_list *errs)
+{
+    *m = (struct model){0};
+    TRY(cfg_parse(name, text, n, opt->log, &m->cfg, errs));
+    return ended(m, build(m, opt, errs));
+}
+
+/* Host copies of what a detector's decoder reads. */
+static enum vov_status take_outputs(struct model *m, struct err *err)
+{
+    for (int i = 0; i < m->head.n_out; i++) {
+        const size_t n = shape_count(m->head.out[i]->shape);
+
+        m->host_out[i] = mem_alloc(n, sizeof *m->host_out[i]);
+        if (m->host_out[i] == NULL) {
+            return err_nomem(err, n * sizeof *m->host_out[i]);
+        }
+    }
+    return VOV_OK;
+}
+
+enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err)
+{
+    const struct plan_options how = {.again = m->graph.training, .reuse = true};
+
+    TRY(exec_open(&m->graph, be, &how, &m->exec, err));
+    m->started = true;
+    TRY(params_init(&m->exec.params, seed, err));
+    return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;
+}
+
+void model_close(struct model *m)
+{
+    if (m->started) {
+        exec_close(&m->exec);
+    }
+    for (int i = 0; i < HEAD_MAX_OUT; i++) {
+        mem_free(m->host_out[i]);
+    }
+    graph_free(&m->graph);
+    cfg_free(&m->cfg);
+    *m = (struct model){0};
+}
+
+struct pixels model_pixels(const struct model *m)
+{
+    struct pixels px = {
+        .width = m->net.width,
+        .height = m->net.height,
+        .bgr = m->net.bgr,
+        .letterbox = m->net.fit == FIT_LETTERBOX,
+    };
+
+    for (int c = 0; c < 3; c++) {
+        px.mean[c] = m->net.mean.v[c < m->net.mean.n ? c : 0];
+        px.std[c] = m->net.std.v[c < m->net.std.n ? c : 0];
+    }
+    return px;
+}
+
+/* A side of a box, in parts of the input, in pixels of a picture of `size` that was placed there.
+ */
+static real place_back(double part, double input, double scale, double off, double size)
+{
+    const double px = (part * input - off) / scale;
+
+    return (real)(px < 0 ? 0 : px > size ? size : px);
+}
+
+static struct box box_back(struct box b, const struct model *m, const struct placing *at, int w,
+                           int h)
+{
+    return (struct box){
+        .x0 = place_back((double)b.x0, m->net.width, at->scale_x, at->off_x, w),
+        .y0 = place_back((double)b.y0, m->net.height, at->scale_y, at->off_y, h),
+        .x1 = place_back((double)b.x1, m->net.width, at->scale_x, at->off_x, w),
+        .y1 = place_back((double)b.y1, m->net.height, at->scale_y, at->off_y, h),
+    };
+}
+
+enum vov_status model_detect(struct model *m, int image, const struct placing *where, int width,
+                             int height, double min_score, struct det_list *dets, struct err *err)
+{
+    const real *out[HEAD_MAX_OUT];
+    const int before = dets->n;
+    int kept = before;
+
+    if (m->head.type == NULL || !m->head.type->detects) {
+        return err_set(err, VOV_EARG,
+                       "the network has no detector, such as [refinedet], at its end");
+    }
+    for (int i = 0; i < m->head.n_out; i++) {
+        exec_get(&m->exec, m->head.out[i], m->host_out[i]);
+        out[i] = m->host_out[i];
+    }
+    TRY(m->head.type->decode(&m->head, out, image, min_score, dets, err));
+    for (int i = before; i < dets->n; i++) {
+        struct detection d = dets->v[i];
+
+        d.box = box_back(d.box, m, where, width, height);
+        if (d.box.x1 > d.box.x0 && d.box.y1 > d.box.y0) {
+            dets->v[kept++] = d;
+        }
+    }
+    dets->n = kept;
+    return VOV_OK;
+}
