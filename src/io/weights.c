@@ -73,6 +73,9 @@ static void compare(const struct safetensors *st, const char *prefix, const stru
     for (int i = 0; i < n_params; i++) {
         const struct tensor *t = p->tensor[i];
         const struct st_tensor *s = find(st, prefix, t->name);
+        if ((t->flags & T_DERIVED) != 0) {
+            continue;
+        }
         if (s == NULL) {
             r->missing++;
             list(r->missing_names, sizeof r->missing_names, t->name);

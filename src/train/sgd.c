@@ -20,11 +20,6 @@ static struct sgd_run run_of(const struct tensor *t, const struct net_config *ne
     return r;
 }
 
-static bool learns(const struct tensor *t)
-{
-    return !t->frozen && t->kind != PARAM_MEAN && t->kind != PARAM_VAR;
-}
-
 static bool joins(const struct sgd_run *a, const struct sgd_run *b)
 {
     return a->first + a->n == b->first && !(a->rate_factor < b->rate_factor) &&
@@ -41,7 +36,7 @@ enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_confi
     }
     for (int i = 0; i < p->n; i++) {
         const struct tensor *t = p->tensor[i];
-        if (!learns(t)) {
+        if (!param_learns(t)) {
             continue;
         }
         const struct sgd_run r = run_of(t, net);

@@ -1,0 +1,90 @@
+/*
+ * run_folder.c - the folder of a run: last.safetensors, best.safetensors, metrics.jsonl.
+ */
+#include "run_folder.h"
+
+#include "base/file.h"
+
+#include <string.h>
+
+/* The first names of a list, for messages. */
+static void name_classes(const struct dataset *d, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < d->n_classes && used + strlen(d->class_name[i]) + 8 < size; i++) {
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", d->class_name[i]);
+    }
+}
+
+enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err)
+{
+    if (m->head.type == NULL || !m->head.type->detects || m->head.truth == NULL) {
+        return err_set(err, VOV_ECFG,
+                       "%s has no head that learns to detect; end it with [refinedet]",
+                       m->cfg.path);
+    }
+    if (d->n == 0) {
+        return err_set(err, VOV_EFORMAT, "%s: no pictures to train on", d->path);
+    }
+    if (d->n_classes != m->head.classes) {
+        char names[160];
+        name_classes(d, names, sizeof names);
+        return err_set(err, VOV_ECFG,
+                       "the data has %d classes (%s), %s is made for %d: train with --set "
+                       "net.classes=%d",
+                       d->n_classes, names, m->cfg.path, m->head.classes, d->n_classes);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status resume(struct trainer *t, struct err *err)
+{
+    struct safetensors st;
+    const uint64_t seed = t->state.seed;
+    TRY(safetensors_read(t->last_path, &st, err));
+    const enum vov_status status = checkpoint_resume(&st, t->last_path, t->model, &t->state, err);
+    safetensors_free(&st);
+    TRY(status);
+    if (seed != t->state.seed) {
+        log_put(t->opt->log, LOG_INFO, "the run goes on with its own seed %llu",
+                (unsigned long long)t->state.seed);
+    }
+    t->resumed = true;
+    return VOV_OK;
+}
+
+enum vov_status run_folder_open(struct trainer *t, struct err *err)
+{
+    const char *out = t->opt->out;
+    t->last_path = path_join(out, "last.safetensors");
+    t->best_path = path_join(out, "best.safetensors");
+    if (t->last_path == NULL || t->best_path == NULL) {
+        return err_nomem(err, strlen(out));
+    }
+    TRY(file_mkdirs(out, err));
+    if (file_exists(t->last_path) && !t->opt->resume) {
+        return err_set(err, VOV_EARG,
+                       "%s holds a run already: --resume goes on with it, another --out begins one",
+                       out);
+    }
+    if (file_exists(t->last_path)) {
+        return resume(t, err);
+    }
+    if (t->opt->resume) {
+        log_put(t->opt->log, LOG_WARN, "%s holds no run to resume: a new one begins", out);
+    }
+    return VOV_OK;
+}
+
+enum vov_status run_folder_prove(struct trainer *t, struct err *err)
+{
+    struct safetensors st;
+    struct run_state s;
+    TRY(checkpoint_write(t->last_path, t->model, &t->state, err));
+    TRY(safetensors_read(t->last_path, &st, err));
+    const enum vov_status status = checkpoint_state(&st, t->last_path, &s, err);
+    safetensors_free(&st);
+    return status;
+}

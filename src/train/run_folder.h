@@ -1,0 +1,19 @@
+/*
+ * run_folder.h - what trainer_open does before the first step: do data and cfg agree, is there an
+ * earlier part of the run, can checkpoints be written. So that nothing of this fails hours later.
+ */
+#ifndef VOV_RUN_FOLDER_H
+#define VOV_RUN_FOLDER_H
+
+#include "trainer.h"
+
+/* The net must be a detector of the data's classes, and the data must have pictures. */
+enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err);
+
+/* Makes the folder, fills the paths of t, and takes the state of an earlier part of the run. */
+enum vov_status run_folder_open(struct trainer *t, struct err *err);
+
+/* Writes last.safetensors and reads it back. */
+enum vov_status run_folder_prove(struct trainer *t, struct err *err);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * trainer.c - one update after the other. The gradients of `subdivisions` batches add up; losses
+ * and the gradient must be finite before parameters are touched.
+ */
+#include "trainer.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "run_folder.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SAVE_SECONDS = 300 }; /* at most this much work is lost when the machine stops */
+
+/* The names of the pictures of the update, as many as fit. */
+static void name_pictures(const struct trainer *t, int n, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < n; i++) {
+        const char *name = path_base(t->opt->data->item[t->item[i]].path);
+        if (used + strlen(name) + 20 > size) {
+            snprintf(text + used, size - used, " and %d more", n - i);
+            return;
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+    }
+}
+
+static enum vov_status not_finite(struct trainer *t, const char *what, int n_pictures,
+                                  struct err *err)
+{
+    char pictures[120];
+    const char *node = exec_find_nonfinite(&t->model->exec);
+    name_pictures(t, n_pictures, pictures, sizeof pictures);
+    return err_set(
+        err, VOV_ENONFINITE,
+        "%s is not finite in iteration %ld, first in %.60s; pictures: %s; rate %.3g; the "
+        "update was not made, the last good checkpoint is %s",
+        what, t->state.iteration + 1, node != NULL ? node : "the loss", pictures, t->rate,
+        t->last_path);
+}
+
+/* Adds the losses of the batch in memory to part[] and their sum to loss. */
+static bool add_losses(struct trainer *t)
+{
+    const struct head *h = &t->model->head;
+    int part = 0;
+    bool finite = true;
+    for (int i = 0; i < h->n_loss; i++) {
+        real v[TRAINER_MAX_PARTS];
+        const int n = (int)shape_count(h->loss[i]->shape);
+        exec_get(&t->model->exec, h->loss[i], v);
+        for (int k = 0; k < n; k++, part++) {
+            if (h->part[part] == NULL) {
+                continue;
+            }
+            const double add = (double)v[k] / t->model->net.subdivisions;
+            t->part[t->n_parts] += add;
+            t->part_name[t->n_parts++] = h->part[part];
+            t->loss += add;
+            finite = finite && isfinite(add);
+        }
+    }
+    return finite;
+}
+
+static uint64_t dropout_key(const struct trainer *t, int sub)
+{
+    struct rng r =
+        rng_open(t->state.seed, RNG_DROPOUT, (uint64_t)t->state.iteration, (uint64_t)sub);
+    const uint64_t high = rng_u32(&r);
+    return high << 32 | rng_u32(&r);
+}
+
+/* One of the parts that an update's batch is computed in. */
+static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
+{
+    struct model *m = t->model;
+    struct batch *b;
+    TRY(loader_next(t->loader, &b, err));
+    memcpy(t->item + (ptrdiff_t)sub * b->n, b->item, (size_t)b->n * sizeof *b->item);
+    t->skipped += b->skipped;
+    exec_set(&m->exec, m->input, b->images);
+    exec_set(&m->exec, m->head.truth, b->truth);
+    TRY(exec_forward(&m->exec, dropout_key(t, sub), err));
+    t->n_parts = 0;
+    if (!add_losses(t)) {
+        return not_finite(t, "the loss", (sub + 1) * b->n, err);
+    }
+    return exec_backward(&m->exec, dropout_key(t, sub), err);
+}
+
+static enum vov_status update(struct trainer *t, struct err *err)
+{
+    struct model *m = t->model;
+    struct params *p = &m->exec.params;
+    struct backend *be = p->be;
+    const int subdivisions = m->net.subdivisions;
+
+    t->loss = 0;
+    memset(t->part, 0, sizeof t->part);
+    t->rate = schedule_rate(&t->schedule, t->state.iteration + 1);
+    be->ops->block_fill(be, p->n_learn, p->grad, 0);
+    for (int sub = 0; sub < subdivisions; sub++) {
+        TRY(run_part(t, sub, err));
+    }
+    t->gradient_norm = sqrt(be->ops->block_sumsq(be, p->n_learn, p->grad)) / subdivisions;
+    TRY(backend_check(be, err));
+    if (!isfinite(t->gradient_norm)) {
+        return not_finite(t, "the gradient", m->net.batch, err);
+    }
+    double scale = 1.0 / subdivisions;
+    if (m->net.clip > 0 && t->gradient_norm > m->net.clip) {
+        scale *= m->net.clip / t->gradient_norm;
+    }
+    sgd_step(&t->sgd, t->rate, scale);
+    TRY(backend_check(be, err));
+    t->state.iteration++;
+    t->state.epoch = (int)(t->state.iteration / t->schedule.per_epoch);
+    return VOV_OK;
+}
+
+static enum vov_status save(struct trainer *t, const char *path, struct err *err)
+{
+    t->saved = clock_now();
+    return checkpoint_write(path, t->model, &t->state, err);
+}
+
+/* best.safetensors first: a stop between the two repeats an evaluation rather than lose a best. */
+static enum vov_status save_epoch(struct trainer *t, struct err *err)
+{
+    if (t->best_is_new) {
+        TRY(save(t, t->best_path, err));
+        t->best_is_new = false;
+    }
+    const int every = t->opt->keep_every;
+    if (every > 0 && t->state.epoch % every == 0) {
+        char name[40];
+        snprintf(name, sizeof name, "epoch-%04d.safetensors", t->state.epoch);
+        char *path = path_join(t->opt->out, name);
+        if (path == NULL) {
+            return err_nomem(err, strlen(t->opt->out));
+        }
+        const enum vov_status status = save(t, path, err);
+        mem_free(path);
+        TRY(status);
+    }
+    return save(t, t->last_path, err);
+}
+
+enum when { HOOK_START, HOOK_STEP, HOOK_EPOCH };
+
+static enum vov_status call_hooks(struct trainer *t, enum when when, struct err *err)
+{
+    for (int i = 0; i < t->opt->n_hooks; i++) {
+        const struct hook *h = &t->opt->hooks[i];
+        enum vov_status (*const fn[])(void *, struct trainer *, struct err *) = {h->start, h->step,
+                                                                                 h->epoch};
+        if (fn[when] != NULL) {
+            TRY(fn[when](h->user, t, err));
+        }
+    }
+    return VOV_OK;
+}
+
+static bool stop_asked(const struct trainer *t)
+{
+    return t->opt->stop != NULL && *t->opt->stop != 0;
+}
+
+/* What follows an update: hooks, and a checkpoint where one is due. */
+static enum vov_status after_update(struct trainer *t, struct err *err)
+{
+    const bool end = t->state.iteration >= t->schedule.total;
+    TRY(call_hooks(t, HOOK_STEP, err));
+    if (t->state.iteration % t->schedule.per_epoch == 0 || end) {
+        TRY(call_hooks(t, HOOK_EPOCH, err));
+        TRY(save_epoch(t, err));
+    } else if (clock_now() - t->saved > SAVE_SECONDS) {
+        TRY(save(t, t->last_path, err));
+    }
+    return VOV_OK;
+}
+
+enum vov_status trainer_run(struct trainer *t, struct err *err)
+{
+    t->started = t->saved = clock_now();
+    TRY(call_hooks(t, HOOK_START, err));
+    while (t->state.iteration < t->schedule.total && !stop_asked(t)) {
+        TRY(update(t, err));
+        TRY(after_update(t, err));
+    }
+    if (t->state.iteration < t->schedule.total) {
+        TRY(save(t, t->last_path, err));
+        return err_set(
+            err, VOV_EINTERRUPTED,
+            "stopped after iteration %ld of %ld; saved in %s, --resume goes on from there",
+            t->state.iteration, t->schedule.total, t->last_path);
+    }
+    return VOV_OK;
+}
+
+void trainer_score(struct trainer *t, double ap)
+{
+    if (ap > t->state.best_ap) {
+        t->state.best_ap = ap;
+        t->state.best_iteration = t->state.iteration;
+        t->best_is_new = true;
+    }
+}
+
+static struct loader_options loader_of(const struct trainer *t)
+{
+    const struct net_config *net = &t->model->net;
+    return (struct loader_options){
+        .pixels = model_pixels(t->model),
+        .batch = net->batch / net->subdivisions,
+        .max_boxes = net->max_boxes,
+        .workers = t->opt->workers,
+        .train = true,
+        .seed = t->state.seed,
+        .augment = {.distort = net->distort,
+                    .expand = net->expand,
+                    .crop = net->crop,
+                    .flip = net->flip,
+                    .max_expand = net->max_expand,
+                    .any_resize = true},
+        .log = t->opt->log,
+        .max_skipped = t->opt->data->n / 10 + 1,
+    };
+}
+
+/* The loader tells how long an epoch is, the schedule follows from that. */
+static enum vov_status open_loader(struct trainer *t, struct err *err)
+{
+    const struct loader_options opt = loader_of(t);
+    const long first = t->state.iteration * t->model->net.subdivisions;
+    TRY(loader_open(t->opt->data, &opt, first, &t->loader, err));
+    const long per_epoch = loader_batches(t->loader) / t->model->net.subdivisions;
+    return schedule_init(&t->schedule, &t->model->net, per_epoch > 0 ? per_epoch : 1, err);
+}
+
+static enum vov_status open_run(struct trainer *t, struct err *err)
+{
+    struct model *m = t->model;
+    const struct dataset *d = t->opt->data;
+    t->item = mem_alloc((size_t)m->net.batch, sizeof *t->item);
+    if (t->item == NULL) {
+        return err_nomem(err, (size_t)m->net.batch * sizeof *t->item);
+    }
+    t->state = (struct run_state){.seed = t->opt->seed, .best_ap = -1};
+    TRY(run_folder_check(m, d, err));
+    TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
+    TRY(run_folder_open(t, err));
+    TRY(open_loader(t, err));
+    t->state.total = t->schedule.total;
+    t->state.class_name = d->class_name;
+    t->state.n_classes = d->n_classes;
+    return run_folder_prove(t, err);
+}
+
+enum vov_status trainer_open(struct trainer *t, struct model *m, const struct trainer_options *opt,
+                             struct err *err)
+{
+    *t = (struct trainer){.opt = opt, .model = m};
+    const enum vov_status status = open_run(t, err);
+    if (status != VOV_OK) {
+        trainer_close(t);
+    }
+    return status;
+}
+
+void trainer_close(struct trainer *t)
+{
+    loader_close(t->loader);
+    sgd_close(&t->sgd);
+    mem_free(t->last_path);
+    mem_free(t->best_path);
+    mem_free(t->item);
+    *t = (struct trainer){0};
+}

@@ -1,0 +1,80 @@
+/*
+ * trainer.h - the training loop: batches in, losses and gradients, an update, checkpoints. What
+ * else happens (progress on a screen, metrics.jsonl, evaluation) hangs on hooks.
+ */
+#ifndef VOV_TRAINER_H
+#define VOV_TRAINER_H
+
+#include "checkpoint.h"
+#include "data/loader.h"
+#include "schedule.h"
+#include "sgd.h"
+
+#include <signal.h>
+
+struct trainer;
+
+/* Each function may be NULL. An error ends the run. */
+struct hook {
+    enum vov_status (*start)(void *user, struct trainer *t, struct err *err); /* before step one */
+    enum vov_status (*step)(void *user, struct trainer *t, struct err *err);  /* after an update */
+    /* After the update that completes an epoch, before its checkpoint is written. */
+    enum vov_status (*epoch)(void *user, struct trainer *t, struct err *err);
+    void *user;
+};
+
+struct trainer_options {
+    const char *out;            /* folder of the run; made when missing */
+    bool resume;                /* go on from out/last.safetensors; without it: begin anew */
+    const struct dataset *data; /* borrowed */
+    uint64_t seed;              /* of a new run */
+    int workers;                /* threads of the loader */
+    int keep_every;             /* epochs between checkpoints that stay; 0: none */
+    const struct hook *hooks;   /* [n_hooks], called in order */
+    int n_hooks;
+    const struct log *log;
+    const volatile sig_atomic_t *stop; /* not 0: save and stop. May be NULL */
+};
+
+enum { TRAINER_MAX_PARTS = 16 };
+
+struct trainer {
+    const struct trainer_options *opt;
+    struct model *model; /* borrowed, a started training model */
+    struct sgd sgd;
+    struct schedule schedule;
+    struct loader *loader;
+    char *last_path, *best_path;
+    bool resumed;     /* it goes on from a checkpoint */
+    bool best_is_new; /* a hook found a better val AP: see trainer_score */
+
+    /* For hooks, of the last update. */
+    struct run_state state;
+    double rate, loss, gradient_norm;
+    double part[TRAINER_MAX_PARTS]; /* losses by part */
+    const char *part_name[TRAINER_MAX_PARTS];
+    int n_parts;
+    long skipped;          /* pictures that could not be read, in this session */
+    double started, saved; /* clock_now() */
+    int *item;             /* [batch] pictures of the update */
+};
+
+/*
+ * Opens a run of a model whose memory is there (model_start) and whose parameters are as a new run
+ * should begin. Makes the folder, proves that checkpoints can be written there and read back, and
+ * takes the state of an earlier part of the run. Errors: VOV_ECFG (classes, length), VOV_EARG (the
+ * folder holds a run and resume is not set), VOV_EIO, VOV_EFORMAT. On failure *t is closed.
+ */
+enum vov_status trainer_open(struct trainer *t, struct model *m, const struct trainer_options *opt,
+                             struct err *err);
+
+/* To the end of the schedule. VOV_EINTERRUPTED: stopped as asked for, state saved. VOV_ENONFINITE:
+ * the update was not made. */
+enum vov_status trainer_run(struct trainer *t, struct err *err);
+void trainer_close(struct trainer *t);
+
+/* For an evaluating hook: the result of the state as it is. The best one is kept in
+ * best.safetensors. */
+void trainer_score(struct trainer *t, double ap);
+
+#endif
