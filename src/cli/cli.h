@@ -57,6 +57,7 @@ struct cli {
     int n_operands;
     const char *const *operand;
     struct log log; /* to stderr, by -q and -v */
+    bool quiet;     /* -q: results and errors only */
     bool color;     /* stderr is a terminal and NO_COLOR is not set */
 };
 
