@@ -5,7 +5,9 @@
 VERSION := 0.1.0
 SONAME  := libvov.so.0
 PREFIX  ?= /usr/local
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 KIND    ?= release
 
 O := build/$(KIND)

@@ -113,7 +113,7 @@ static void print_line(const struct src_loc *at, FILE *out)
     fputs("^\n", out);
 }
 
-void err_print(const struct err *err, FILE *out)
+void err_show(const struct err *err, bool color, FILE *out)
 {
     if (err->at.file != NULL) {
         put_clean(err->at.file, strlen(err->at.file), out);
@@ -122,10 +122,15 @@ void err_print(const struct err *err, FILE *out)
         }
         fputs(": ", out);
     }
-    fputs("error: ", out);
+    fputs(color ? "\033[1;31merror:\033[0m " : "error: ", out);
     put_clean(err->msg, sizeof err->msg, out);
     fputc('\n', out);
     if (err->at.line > 0 && err->at.text != NULL) {
         print_line(&err->at, out);
     }
+}
+
+void err_print(const struct err *err, FILE *out)
+{
+    err_show(err, false, out);
 }

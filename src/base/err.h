@@ -8,6 +8,7 @@
 #include "vov.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* A position in a text file. The strings belong to the cfg_file, which outlives the model. */
@@ -54,6 +55,7 @@ enum vov_status err_list_add(struct err_list *list, const struct err *err);
 
 /* Prints "file:line:col: error: msg", the line, and a caret under the column. */
 void err_print(const struct err *err, FILE *out);
+void err_show(const struct err *err, bool color, FILE *out); /* the same, "error:" in red */
 
 /* Hands a failure on. For functions that own nothing yet; the others say `goto done`. */
 #define TRY(call)                                                                                  \

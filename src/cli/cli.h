@@ -30,10 +30,10 @@ struct cli_option {
     const char *name; /* "out" for --out; ends a table when NULL */
     char letter;      /* 'o' for -o, or 0 */
     enum option_type type;
-    size_t at;       /* offsetof() in the command's struct */
-    const char *arg; /* "DIR"; NULL for a flag */
-    double lo, hi;   /* of numbers; both 0: any */
-    const char *help;
+    size_t at;        /* offsetof() in the command's struct */
+    const char *arg;  /* "DIR"; NULL for a flag */
+    double lo, hi;    /* of numbers; both 0: any */
+    const char *help; /* NULL: not shown */
 };
 
 struct cli;
@@ -56,10 +56,14 @@ struct cli {
     const struct cli_command *command;
     int n_operands;
     const char *const *operand;
-    struct log log; /* to stderr, by -q and -v */
-    bool quiet;     /* -q: results and errors only */
-    bool color;     /* stderr is a terminal and NO_COLOR is not set */
+    struct log log;           /* to stderr, by -q and -v */
+    bool color;               /* stderr is a terminal and NO_COLOR is not set */
+    bool quiet;               /* -q: results, warnings and errors only */
+    unsigned long long given; /* see cli_given */
 };
+
+/* Whether the option was on the command line: for defaults that are not 0. */
+bool cli_given(const struct cli *cli, const char *option);
 
 extern const struct cli_command *const cli_commands[]; /* ends with NULL */
 

@@ -1,0 +1,11 @@
+/*
+ * commands.c - the commands of the program, in the order in which `vov help` lists them.
+ */
+#include "commands.h"
+
+#include "help.h"
+
+const struct cli_command *const cli_commands[] = {
+    &help_command,
+    NULL,
+};

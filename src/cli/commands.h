@@ -1,0 +1,10 @@
+/*
+ * commands.h - the command of each file in this folder. A new one is declared here and gets its
+ * line in commands.c.
+ */
+#ifndef VOV_COMMANDS_H
+#define VOV_COMMANDS_H
+
+#include "cli.h"
+
+#endif
