@@ -22,6 +22,13 @@ static const char *name_join(char text[NAME_BYTES], const char *name, const char
     return text;
 }
 
+const struct src_loc *builder_at(const struct builder *b, const char *key)
+{
+    const struct cfg_key *k = cfg_find(b->section, key);
+
+    return k != NULL ? &k->value_at : &b->section->at;
+}
+
 enum vov_status builder_find(const struct builder *b, const char *name, struct tensor **t,
                              struct err *err)
 {

@@ -52,9 +52,9 @@ static enum vov_status conv_build(struct builder *b, const void *keys, struct er
     };
 
     if (k->batch_normalize && k->norm == NORM_GROUP) {
-        return err_set(err, VOV_ECFG,
-                       "[convolutional] batch_normalize=1 and norm=group exclude "
-                       "each other");
+        return err_at(err, builder_at(b, "norm"), VOV_ECFG,
+                      "[convolutional] batch_normalize=1 and norm=group exclude "
+                      "each other");
     }
     return build_conv(b, "", &c, b->cur, &b->cur, err);
 }

@@ -45,8 +45,7 @@ const struct key_spec net_keys[] = {
      "factor on the rate for biases of convolutions without a norm"},
     {"nesterov", "0", KEY_BOOL, AT(nesterov), 0, 1, NULL, "Nesterov's momentum"},
     {"policy", "constant", KEY_ENUM, AT(policy), 0, 0,
-     "constant step steps exp poly sigmoid cosine random sgdr",
-     "how the rate changes; random and sgdr are not built in this version"},
+     "constant step steps exp poly sigmoid cosine", "how the rate changes"},
     {"steps", "", KEY_REALS, AT(steps), 0, 1e12, NULL,
      "steps: iterations (epochs with epochs=) at which the rate is multiplied by scales"},
     {"scales", "", KEY_REALS, AT(scales), 1e-12, 1e12, NULL,
@@ -148,16 +147,25 @@ static enum vov_status check_steps(const struct cfg_section *s, const struct net
     return VOV_OK;
 }
 
+enum vov_status net_refuse(const struct cfg_section *s, struct err *err)
+{
+    const struct cfg_key *policy = cfg_find(s, "policy");
+
+    if (policy != NULL && strcmp(policy->value, "random") == 0) {
+        return err_at(err, &policy->value_at, VOV_ECFG,
+                      "[net] Darknet's policy=random, a rate drawn anew at each step, is not built "
+                      "in: nothing is known to train well by it; use constant or cosine");
+    }
+    if (policy != NULL && strcmp(policy->value, "sgdr") == 0) {
+        return err_at(err, &policy->value_at, VOV_ECFG,
+                      "[net] policy=sgdr, a cosine with restarts, is not built in this version; "
+                      "policy=cosine is one cycle of it");
+    }
+    return VOV_OK;
+}
+
 enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err)
 {
-    if (n->policy > LR_COSINE) {
-        return err_at(err, place_of(s, "policy"), VOV_ECFG,
-                      "[net] policy=%s is not built in this version: %s",
-                      cfg_find(s, "policy")->value,
-                      strcmp(cfg_find(s, "policy")->value, "random") == 0
-                          ? "a rate drawn anew at each step trains nothing well; say constant"
-                          : "use policy=cosine, which is one cycle of it");
-    }
     TRY(check_batch(s, n, err));
     TRY(check_pixels(s, n, err));
     return check_steps(s, n, err);

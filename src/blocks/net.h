@@ -49,6 +49,9 @@ struct net_config {
 extern const struct key_spec net_keys[]; /* ends with an unnamed entry */
 extern const char *const net_doc;
 
+/* Values that Darknet takes and we do not, refused with a reason before keys_fill. */
+enum vov_status net_refuse(const struct cfg_section *s, struct err *err);
+
 /* What values must fulfil together, after keys_fill: subdivisions divide the batch, ... */
 enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err);
 

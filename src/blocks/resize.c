@@ -68,7 +68,9 @@ static enum vov_status bilinear_build(struct builder *b, const void *keys, struc
         a.w = k->width;
     }
     if (k->like != NULL) {
-        TRY(builder_ref(b, k->like, &like, err));
+        if (builder_ref(b, k->like, &like, err) != VOV_OK) {
+            return err_locate(err, builder_at(b, "like"), NULL);
+        }
         a.h = like->shape.h;
         a.w = like->shape.w;
     }

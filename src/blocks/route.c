@@ -34,8 +34,8 @@ static enum vov_status take_group(struct builder *b, const struct route_keys *k,
     const struct slice_attr a = {.first = k->group_id * c, .c = c};
 
     if ((*t)->shape.c % k->groups != 0) {
-        return err_set(err, VOV_ECFG, "[route] %d channels do not divide into groups=%d",
-                       (*t)->shape.c, k->groups);
+        return err_at(err, builder_at(b, "groups"), VOV_ECFG,
+                      "[route] %d channels do not divide into groups=%d", (*t)->shape.c, k->groups);
     }
     return build_op(b, &(struct brick){&op_slice, "split", &a}, t, 1, t, err);
 }
@@ -67,12 +67,14 @@ static enum vov_status route_build(struct builder *b, const void *keys, struct e
     struct tensor *t[ROUTE_MAX];
     int n = 0;
 
-    TRY(route_inputs(b, k, t, &n, err));
+    if (route_inputs(b, k, t, &n, err) != VOV_OK) {
+        return err_locate(err, builder_at(b, k->layers.n > 0 ? "layers" : "from"), NULL);
+    }
     if (k->group_id >= k->groups) {
-        return err_set(err, VOV_ECFG,
-                       "[route] group_id=%d is out of range; groups=%d has parts 0 "
-                       "to %d",
-                       k->group_id, k->groups, k->groups - 1);
+        return err_at(err, builder_at(b, "group_id"), VOV_ECFG,
+                      "[route] group_id=%d is out of range; groups=%d has parts 0 "
+                      "to %d",
+                      k->group_id, k->groups, k->groups - 1);
     }
     for (int i = 0; i < n && k->groups > 1; i++) {
         TRY(take_group(b, k, &t[i], err));
@@ -111,7 +113,9 @@ static enum vov_status shortcut_build(struct builder *b, const void *keys, struc
     const struct shortcut_keys *k = keys;
     struct tensor *t = NULL;
 
-    TRY(builder_ref(b, k->from, &t, err));
+    if (builder_ref(b, k->from, &t, err) != VOV_OK) {
+        return err_locate(err, builder_at(b, "from"), NULL);
+    }
     return build_add(b, "", (enum act)k->activation, b->cur, t, &b->cur, err);
 }
 

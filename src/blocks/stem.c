@@ -31,8 +31,9 @@ static enum vov_status stem_build(struct builder *b, const void *keys, struct er
     char name[24];
 
     if (k->channels.n != k->strides.n) {
-        return err_set(err, VOV_ECFG, "[stem] channels has %d numbers, strides has %d",
-                       k->channels.n, k->strides.n);
+        return err_at(err, builder_at(b, "strides"), VOV_ECFG,
+                      "[stem] channels has %d numbers, strides has %d", k->channels.n,
+                      k->strides.n);
     }
     for (int i = 0; i < k->channels.n; i++) {
         const int c = k->channels.v[i], stride = k->strides.v[i];

@@ -74,7 +74,9 @@ static enum vov_status tcb_build(struct builder *b, const void *keys, struct err
     struct tensor *top = NULL;
 
     if (k->top != NULL) {
-        TRY(builder_ref(b, k->top, &top, err));
+        if (builder_ref(b, k->top, &top, err) != VOV_OK) {
+            return err_locate(err, builder_at(b, "top"), NULL);
+        }
     }
     return build_tcb(b, "", k->channels, b->cur, top, &b->cur, err);
 }

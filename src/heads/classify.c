@@ -29,13 +29,13 @@ static enum vov_status softmax_check(const struct builder *b, const struct softm
     const struct shape s = b->cur->shape;
 
     if (k->groups != 1) {
-        return err_set(err, VOV_ECFG, "[softmax] groups=%d is not built in this version, only 1",
-                       k->groups);
+        return err_at(err, builder_at(b, "groups"), VOV_ECFG,
+                      "[softmax] groups=%d is not built in this version, only 1", k->groups);
     }
     if (k->temperature < 1 || k->temperature > 1) {
-        return err_set(err, VOV_ECFG,
-                       "[softmax] temperature=%g is not built in this version, only 1",
-                       k->temperature);
+        return err_at(err, builder_at(b, "temperature"), VOV_ECFG,
+                      "[softmax] temperature=%g is not built in this version, only 1",
+                      k->temperature);
     }
     if (s.h != 1 || s.w != 1) {
         return err_set(err, VOV_ESHAPE,

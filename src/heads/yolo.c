@@ -41,22 +41,26 @@ static enum vov_status yolo_decode(const struct head *h, const real *const *out,
 
 static const struct head_type head_yolo = {.name = "yolo", .detects = true, .decode = yolo_decode};
 
-static enum vov_status yolo_check_anchors(const struct yolo_keys *k, struct err *err)
+static enum vov_status yolo_check_anchors(const struct builder *b, const struct yolo_keys *k,
+                                          struct err *err)
 {
     if (k->anchors.n != 2 * k->num) {
-        return err_set(err, VOV_ECFG, "[yolo] num=%d anchors need %d numbers, not %d", k->num,
-                       2 * k->num, k->anchors.n);
+        return err_at(err, builder_at(b, "anchors"), VOV_ECFG,
+                      "[yolo] num=%d anchors need %d numbers, not %d", k->num, 2 * k->num,
+                      k->anchors.n);
     }
     for (int i = 0; i < k->anchors.n; i++) {
         if (k->anchors.v[i] <= 0) {
-            return err_set(err, VOV_ECFG, "[yolo] number %d of anchors must be above 0, not %g",
-                           i + 1, k->anchors.v[i]);
+            return err_at(err, builder_at(b, "anchors"), VOV_ECFG,
+                          "[yolo] number %d of anchors must be above 0, not %g", i + 1,
+                          k->anchors.v[i]);
         }
     }
     for (int i = 0; i < k->mask.n; i++) {
         if (k->mask.v[i] >= k->num) {
-            return err_set(err, VOV_ECFG, "[yolo] mask has %d, but num=%d anchors are 0 to %d",
-                           k->mask.v[i], k->num, k->num - 1);
+            return err_at(err, builder_at(b, "mask"), VOV_ECFG,
+                          "[yolo] mask has %d, but num=%d anchors are 0 to %d", k->mask.v[i],
+                          k->num, k->num - 1);
         }
     }
     return VOV_OK;
@@ -69,7 +73,7 @@ static enum vov_status yolo_build(struct builder *b, const void *keys, struct er
     const long long want = (long long)n * (k->classes + 5);
     struct head *h = b->head;
 
-    TRY(yolo_check_anchors(k, err));
+    TRY(yolo_check_anchors(b, k, err));
     if (b->cur->shape.c != want) {
         return err_set(err, VOV_ESHAPE,
                        "[yolo] wants %lld channels, %d anchors of %d classes + 5, but gets %d; set "

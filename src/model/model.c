@@ -101,6 +101,9 @@ static enum vov_status read_net(struct model *m, struct err_list *errs)
         err_at(&err, &s->at, VOV_ECFG, "the first section must be [net], not [%s]", s->type);
         return err_list_add(errs, &err);
     }
+    if (net_refuse(s, &err) != VOV_OK) {
+        return err_list_add(errs, &err);
+    }
     TRY(keys_fill(&m->cfg, s, net_keys, &m->net, errs));
     if (net_check(s, &m->net, &err) != VOV_OK) {
         return err_list_add(errs, &err);
@@ -152,8 +155,8 @@ static const char *default_prefix(struct arena *mem, const struct part *parts, i
 static enum vov_status name_output(struct builder *b, const char *name, struct err *err)
 {
     if (map_get(&b->names, name) != NULL) {
-        return err_set(err, VOV_ECFG, "[%s] name=%s is taken by a section before", b->section->type,
-                       name);
+        return err_at(err, builder_at(b, "name"), VOV_ECFG,
+                      "[%s] name=%s is taken by a section before", b->section->type, name);
     }
     if (!map_put(&b->names, name, b->cur)) {
         return err_nomem(err, sizeof(struct map_entry));
@@ -175,7 +178,9 @@ static enum vov_status build_part(struct builder *b, const struct part *parts, i
         return err_nomem(err, strlen(p->type->name));
     }
     if (p->common->from != NULL) {
-        TRY(builder_ref(b, p->common->from, &b->cur, err));
+        if (builder_ref(b, p->common->from, &b->cur, err) != VOV_OK) {
+            return err_locate(err, builder_at(b, "from"), NULL);
+        }
     }
     TRY(p->type->build(b, p->keys, err));
     b->outs[index] = b->cur;
