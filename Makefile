@@ -1,14 +1,20 @@
 # Builds vov, its library and its tests. `make help` lists the targets. A file config.mk, which git
-# ignores, may set any variable below.
+# ignores, may set any variable below. V=1 shows the commands.
 -include config.mk
 
 VERSION := 0.1.0
 SONAME  := libvov.so.0
 PREFIX  ?= /usr/local
-ifeq ($(origin CC),default)
-CC      := gcc
-endif
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+INCDIR  ?= $(PREFIX)/include
+MANDIR  ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share/vov
 KIND    ?= release
+CLANG_FORMAT ?= clang-format
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 O := build/$(KIND)
 PKGS := libpng libturbojpeg libcjson openblas
@@ -19,6 +25,9 @@ OPT_double  := -O2 -g -DVOV_REAL=double -Wno-double-promotion
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_lint-gcc    := -O2 -Werror
+OPT_lint-clang  := -O1 -Werror
+OPT_lint-double := -O1 -Werror -DVOV_REAL=double -Wno-double-promotion
 # Kernels: sums may be reordered and vectorised; NaN and infinity stay what they are.
 KERNEL := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
 
@@ -26,6 +35,7 @@ CPPFLAGS += -Isrc -D_GNU_SOURCE -DVOV_VERSION='"$(VERSION)"' -MMD -MP
 CFLAGS   += -std=c17 -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT_$(KIND)) \
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -pthread
+CHECK_LIBS = $(shell pkg-config --cflags --libs check)
 
 SRC      := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
 OBJ      := $(SRC:%.c=$O/%.o)
@@ -34,40 +44,58 @@ TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c tests/net/*.c)
 TESTS    := $(TEST_SRC:tests/%.c=$O/tests/%)
 CLI_TESTS := $(wildcard tests/cli/*.sh)
 
+ifeq ($(V),)
+Q := @
+SAY = @echo
+else
+SAY = @:
+endif
+
 all: vov ## The program, at ./vov
 
-vov: $O/vov
-	@ln -sf $< $@
+# A link to the newest kind that was asked for.
+vov: $O/vov FORCE
+	@[ "$$(readlink $@)" = $< ] || ln -sfn $< $@
 
 lib: $O/libvov.a $O/libvov.so ## The static and the shared library
 
 $O/vov: $O/src/main.o $O/libvovall.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SAY) "  link   $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Everything, with the command line in it: for the program and the tests.
 $O/libvovall.a: $(OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
+# One object whose only global names are those of vov.h.
 $O/libvov.a: $(LIB_OBJ)
+	$(SAY) "  lib    $@"
+	$(Q)$(LD) -r -o $O/libvov.o $^
+	$(Q)objcopy --localize-hidden $O/libvov.o
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $O/libvov.o
 
 $O/libvov.so: $(LIB_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
+	$(SAY) "  lib    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(SAY) "  cc     $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $O/tests/%: tests/%.c $O/libvovall.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $< $O/libvovall.a \
-		$(shell pkg-config --cflags --libs check) $(LDLIBS)
+	$(SAY) "  test   $@"
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $< $O/libvovall.a $(CHECK_LIBS) $(LDLIBS)
 
 tests: $(TESTS)
+
+objects: $O/src/main.o $(OBJ) $(TEST_SRC:%.c=$O/%.o)
+$O/tests/%.o: CPPFLAGS += -Itests
 
 check: all $(TESTS) ## All tests
 	scripts/run-tests $O $(TESTS) $(CLI_TESTS)
@@ -77,13 +105,59 @@ test-grad: ## Gradients against finite differences, in double precision
 	scripts/run-tests build/double $(patsubst $O/%,build/double/%,$(filter $O/tests/ops/%,$(TESTS)))
 
 asan ubsan tsan: ## Tests with a sanitizer
-	$(MAKE) KIND=$@ check
+	$(MAKE) KIND=$@ check; status=$$?; ln -sfn build/release/vov vov; exit $$status
 
-clean: ## Remove what was built
+demo: all ## Draws data, trains a small detector on it, evaluates it, and draws what it finds
+	./vov demo
+
+lint: ## Format, warnings of two compilers, layers, limits, and that the docs are current
+	scripts/lint
+
+format: ## Formats every source file
+	$(CLANG_FORMAT) -i $$(git ls-files '*.c' '*.h')
+
+docs: all ## docs/cfg.md and docs/cli.md, from the tables in the program
+	./vov help --markdown cfg > docs/cfg.md
+	./vov help --markdown cli > docs/cli.md
+
+$O/vov.pc: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCDIR)' '' 'Name: vov' \
+	    'Description: runs object detectors that a text file describes' 'Version: $(VERSION)' \
+	    'Requires.private: $(PKGS)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lvov' \
+	    'Libs.private: -lm -pthread' > $@
+
+install: all lib $O/vov.pc ## Program, libraries, header, configs and man pages, under PREFIX
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCDIR) \
+	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	install -m 755 $O/vov $(DESTDIR)$(BINDIR)/vov
+	install -m 644 $O/libvov.a $(DESTDIR)$(LIBDIR)/libvov.a
+	install -m 755 $O/libvov.so $(DESTDIR)$(LIBDIR)/libvov.so.$(VERSION)
+	ln -sf libvov.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvov.so
+	install -m 644 $O/vov.pc $(DESTDIR)$(LIBDIR)/pkgconfig/vov.pc
+	install -m 644 src/vov.h $(DESTDIR)$(INCDIR)/vov.h
+	for f in cfg/*/*.cfg; do install -D -m 644 $$f $(DESTDIR)$(DATADIR)/$$f || exit 1; done
+	for page in $$($O/vov help --man-list); do \
+	    $O/vov help --man $${page%.*} > $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; \
+	done
+
+uninstall: all ## Removes what `make install` put there
+	for page in $$($O/vov help --man-list); do \
+	    rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
+	rm -f $(DESTDIR)$(BINDIR)/vov $(DESTDIR)$(LIBDIR)/libvov.a $(DESTDIR)$(LIBDIR)/libvov.so* \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/vov.pc $(DESTDIR)$(INCDIR)/vov.h
+	rm -rf $(DESTDIR)$(DATADIR)
+
+clean: ## Removes what was built
 	rm -rf build vov
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+[a-z -]*:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+[a-z -]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' \
+	    $(firstword $(filter %akefile,$(MAKEFILE_LIST)))
 
-.PHONY: all lib tests check test-grad asan ubsan tsan clean help
+FORCE:
+.PHONY: all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
+        uninstall clean help FORCE
+.DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $O/src/main.d $(TESTS:=.d)

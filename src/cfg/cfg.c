@@ -313,6 +313,41 @@ static enum vov_status no_such_section(const struct cfg_file *cfg, const char *n
                   cfg->path, name, near);
 }
 
+/* Cuts "section.key=value", which r->at.text is, into its parts, kept. */
+static enum vov_status cut_assignment(struct reader *r, const char **section, struct cfg_key *key,
+                                      struct err *err)
+{
+    const char *text = r->at.text;
+    const char *equals = strchr(text, '=');
+    const char *dot = strchr(text, '.');
+    if (equals == NULL || dot == NULL || dot > equals || dot == text || dot + 1 == equals) {
+        return err_at(err, &r->at, VOV_EARG, "expected section.key=value, as in net.batch=8");
+    }
+    const struct piece name = trim((struct piece){dot + 1, (size_t)(equals - dot) - 1});
+    *section = keep(r, trim((struct piece){text, (size_t)(dot - text)}));
+    key->name = keep(r, name);
+    key->value = keep(r, trim((struct piece){equals + 1, strlen(equals + 1)}));
+    key->at = place(r, name.p);
+    key->value_at = place(r, equals + 1);
+    return r->worst == VOV_OK ? VOV_OK : err_nomem(err, strlen(text));
+}
+
+/* Sets the key in every section that is meant, counted in *n_set. */
+static enum vov_status set_all(struct cfg_file *cfg, const char *section, bool by_name,
+                               const struct cfg_key *key, int *n_set, struct err *err)
+{
+    for (int i = 0; i < cfg->n_sections; i++) {
+        if (!is_meant(&cfg->sections[i], section, by_name)) {
+            continue;
+        }
+        if (!set_in(cfg, &cfg->sections[i], key)) {
+            return err_nomem(err, sizeof *key);
+        }
+        (*n_set)++;
+    }
+    return VOV_OK;
+}
+
 enum vov_status cfg_set(struct cfg_file *cfg, const char *assignment, struct err *err)
 {
     const char *text = arena_strdup(&cfg->mem, assignment);
@@ -320,31 +355,13 @@ enum vov_status cfg_set(struct cfg_file *cfg, const char *assignment, struct err
         return err_nomem(err, strlen(assignment));
     }
     struct reader r = {.cfg = cfg, .at = {.file = "--set", .text = text, .line = 1, .col = 1}};
-    const char *equals = strchr(text, '=');
-    const char *dot = strchr(text, '.');
-    if (equals == NULL || dot == NULL || dot > equals || dot == text || dot + 1 == equals) {
-        return err_at(err, &r.at, VOV_EARG, "expected section.key=value, as in net.batch=8");
-    }
-    const char *section = keep(&r, trim((struct piece){text, (size_t)(dot - text)}));
-    const struct piece name = trim((struct piece){dot + 1, (size_t)(equals - dot) - 1});
-    const struct piece value = trim((struct piece){equals + 1, strlen(equals + 1)});
-    struct cfg_key key = {.name = keep(&r, name), .value = keep(&r, value)};
-    key.at = place(&r, name.p);
-    key.value_at = place(&r, equals + 1);
-    if (section == NULL || key.name == NULL || key.value == NULL) {
-        return err_nomem(err, strlen(text));
-    }
+    const char *section = NULL;
+    struct cfg_key key;
     int n_set = 0;
-    for (int by_name = 0; by_name < 2 && n_set == 0; by_name++) {
-        for (int i = 0; i < cfg->n_sections; i++) {
-            if (!is_meant(&cfg->sections[i], section, by_name != 0)) {
-                continue;
-            }
-            if (!set_in(cfg, &cfg->sections[i], &key)) {
-                return err_nomem(err, sizeof key);
-            }
-            n_set++;
-        }
+    TRY(cut_assignment(&r, &section, &key, err));
+    TRY(set_all(cfg, section, false, &key, &n_set, err));
+    if (n_set == 0) {
+        TRY(set_all(cfg, section, true, &key, &n_set, err));
     }
     return n_set > 0 ? VOV_OK : no_such_section(cfg, section, &r.at, err);
 }
