@@ -8,12 +8,10 @@
 #include "net.h"
 #include "ops/ops.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Numbers in one tensor: more would not be countable by the int indices of kernels. */
-enum { TENSOR_MAX_COUNT = INT32_MAX, NAME_BYTES = 96 };
+enum { NAME_BYTES = 96 };
 
 /* "conv1/norm", or "norm" under a brick that is called after its section. */
 static const char *name_join(char text[NAME_BYTES], const char *name, const char *part)
@@ -91,19 +89,12 @@ enum vov_status build_op(struct builder *b, const struct brick *brick, struct te
                            ? b->prefix
                            : arena_printf(&b->graph->mem, "%s/%s", b->prefix, brick->name);
     struct tensor *out[OP_MAX_OUT];
-    struct shape s;
 
     if (name == NULL) {
         return err_nomem(err, strlen(b->prefix) + strlen(brick->name) + 2);
     }
     TRY(graph_add(b->graph, brick->type, name, brick->attr, x, n, out, err));
     *y = out[0];
-    s = out[0]->shape;
-    if ((double)s.n * s.c * s.h * s.w > TENSOR_MAX_COUNT) {
-        return err_set(err, VOV_ESHAPE,
-                       "%s: an output of %dx%dx%dx%d numbers is too large; at most %d", name, s.n,
-                       s.c, s.h, s.w, TENSOR_MAX_COUNT);
-    }
     return VOV_OK;
 }
 

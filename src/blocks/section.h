@@ -65,8 +65,7 @@ enum vov_status builder_layer(const struct builder *b, int number, struct tensor
 /* Where the section's key was written, for err_at: its value, or the section's head without it. */
 const struct src_loc *builder_at(const struct builder *b, const char *key);
 
-/* Adds one node of any kind, called "<prefix>/<name>", or "<prefix>" where name is "". Refuses an
- * output that is too large for any machine. */
+/* Adds one node of any kind, called "<prefix>/<name>", or "<prefix>" where name is "". */
 struct brick {
     const struct op_type *type;
     const char *name;

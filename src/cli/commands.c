@@ -7,5 +7,6 @@
 
 const struct cli_command *const cli_commands[] = {
     &help_command,
+    &show_command,
     NULL,
 };

@@ -7,4 +7,6 @@
 
 #include "cli.h"
 
+extern const struct cli_command show_command;
+
 #endif

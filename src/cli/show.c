@@ -3,7 +3,7 @@
  * running and training it takes. Costs are for one picture and before norms are folded away, so
  * that they compare with what papers give; docs/cost.md defines them.
  */
-#include "cli.h"
+#include "commands.h"
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -358,8 +358,7 @@ static const struct cli_option show_table[] = {
 };
 #undef AT
 
-extern const struct cli_command command_show;
-const struct cli_command command_show = {
+const struct cli_command show_command = {
     .name = "show",
     .summary = "print a network's layers, costs and memory plan",
     .operands = "CFG",

@@ -54,6 +54,7 @@ static enum vov_status softmax_check(const struct builder *b, const struct softm
  */
 static enum vov_status softmax_loss(struct builder *b, struct err *err)
 {
+    const struct softmax_loss_attr a = {.weight = 1};
     struct head *h = b->head;
     struct tensor *in[2] = {b->cur};
 
@@ -62,7 +63,7 @@ static enum vov_status softmax_loss(struct builder *b, struct err *err)
         return err_nomem(err, sizeof(struct tensor));
     }
     in[1] = h->truth;
-    TRY(build_op(b, &(struct brick){&op_softmax_loss, "loss", NULL}, in, 2, &h->loss[0], err));
+    TRY(build_op(b, &(struct brick){&op_softmax_loss, "loss", &a}, in, 2, &h->loss[0], err));
     h->n_loss = 1;
     h->part[0] = "loss";
     return VOV_OK;

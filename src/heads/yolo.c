@@ -81,7 +81,7 @@ static enum vov_status yolo_build(struct builder *b, const void *keys, struct er
                        want, n, k->classes, b->cur->shape.c, want);
     }
     if (b->graph->training) {
-        return err_set(err, VOV_EUNSUPPORTED, "training [yolo] is not built in this version");
+        return err_set(err, VOV_ECFG, "training [yolo] is not built in this version");
     }
     if (h->n_out >= HEAD_MAX_OUT) {
         return err_set(err, VOV_ECFG, "at most %d [yolo] sections", HEAD_MAX_OUT);

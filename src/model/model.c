@@ -131,7 +131,7 @@ static enum vov_status read_parts(struct model *m, struct part *parts, struct er
         }
         status = status == VOV_OK ? one : status;
     }
-    if (m->cfg.n_sections < 2) {
+    if (status == VOV_OK && m->cfg.n_sections < 2) {
         err_at(&err, &m->cfg.sections[0].at, VOV_ECFG,
                "no section follows [net]: a network needs "
                "at least one layer");
@@ -210,6 +210,10 @@ static enum vov_status build_graph(struct model *m, const struct part *parts, in
     struct builder b = {.graph = &m->graph, .cfg = &m->cfg, .net = &m->net, .head = &m->head};
     enum vov_status status = VOV_OK;
 
+    if (shape_count((struct shape){1, in.c, in.h, in.w}) > INT32_MAX) {
+        return err_at(err, &m->cfg.sections[0].at, VOV_ECFG,
+                      "[net] an input of %dx%dx%d numbers is too large", in.c, in.h, in.w);
+    }
     m->input = graph_input(&m->graph, "input", in);
     b.outs = arena_alloc(&m->cfg.mem, (size_t)n * sizeof *b.outs);
     if (m->input == NULL || b.outs == NULL) {
