@@ -5,6 +5,7 @@
 #include "cpu.h"
 
 #include "base/mem.h"
+#include "fast.h"
 #include "plain.h"
 
 static struct cpu *cpu_new(struct err *err)
@@ -19,6 +20,16 @@ static struct cpu *cpu_new(struct err *err)
     c->be.ops = &c->ops;
     c->be.ctx = c;
     return c;
+}
+
+static const struct cpu_kernels *best_kernels(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return &kernels_avx2;
+    }
+#endif
+    return &kernels_base;
 }
 
 enum vov_status cpu_open_plain(struct backend **be, struct err *err)
@@ -45,6 +56,8 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
         return status;
     }
     c->ops.name = "cpu";
+    c->kernels = best_kernels();
+    fast_conv_entries(&c->ops);
     *be = &c->be;
     return VOV_OK;
 }

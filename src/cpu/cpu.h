@@ -7,13 +7,14 @@
 
 #include "backend/backend.h"
 #include "base/pool.h"
+#include "kernels.h"
 
 /* What struct backend's ctx is. */
 struct cpu {
     struct backend be;
     struct backend_ops ops;
-    struct pool *pool; /* NULL in "plain" */
-    bool avx2;         /* this machine has AVX2 and FMA */
+    struct pool *pool;                 /* NULL in "plain" */
+    const struct cpu_kernels *kernels; /* for this machine */
 };
 
 /* threads 0: all cores. Failures: VOV_ENOMEM, VOV_EDEVICE from the pool. */

@@ -1,0 +1,216 @@
+/*
+ * conv.c - convolution's entries in the fast table: chooses the algorithm of each pass, and states
+ * data gradients as correlations. For stride s the pixels of dx fall into s*s phases; those of one
+ * phase are reached by the same taps, so that each phase is a correlation of its own with stride 1,
+ * and no multiplication is wasted.
+ */
+#include "conv.h"
+
+#include "fast.h"
+#include "product.h"
+
+enum algorithm { ALG_PRODUCT, ALG_DEPTHWISE };
+
+/* The one place that chooses. */
+static enum algorithm choose(const struct conv_desc *d, struct view x, struct view y)
+{
+    return d->groups > 1 && d->groups == x.c && d->groups == y.c ? ALG_DEPTHWISE : ALG_PRODUCT;
+}
+
+static struct corr_axis forward_axis(const struct conv_desc *d, int taps, int w_step)
+{
+    return (struct corr_axis){taps, -d->pad, d->dilation, 0, w_step};
+}
+
+/* Channels of group g, their weights too. */
+static struct corr forward_corr(const struct conv_desc *d, struct view x, struct view y, int g)
+{
+    const int in = x.c / d->groups, out = y.c / d->groups;
+    const size_t taps = (size_t)d->kh * (size_t)d->kw;
+
+    return (struct corr){.src = view_slice(x, g * in, in),
+                         .dst = view_slice(y, g * out, out),
+                         .grid_h = y.h,
+                         .grid_w = y.w,
+                         .stride = d->stride,
+                         .y = forward_axis(d, d->kh, d->kw),
+                         .x = forward_axis(d, d->kw, 1),
+                         .out_step = 1,
+                         .w_row = (size_t)in * taps,
+                         .w_channel = taps};
+}
+
+static int floor_mod(int64_t a, int b)
+{
+    const int r = (int)(a % b);
+
+    return r < 0 ? r + b : r;
+}
+
+/*
+ * The taps that reach pixels stride*i + phase of dx: those r with r*dilation = phase + pad (mod
+ * stride); they read dy at i + (phase + pad - r*dilation) / stride. From the last such r on, so
+ * that the places rise. n is 0 when there is none.
+ */
+static struct corr_axis backward_axis(const struct conv_desc *d, int taps, int phase, int w_step)
+{
+    struct corr_axis a = {0};
+    int step = 1;
+
+    while (step * d->dilation % d->stride != 0) {
+        step++;
+    }
+    for (int r = taps - 1; r >= 0; r--) {
+        const int64_t at = (int64_t)phase + d->pad - (int64_t)r * d->dilation;
+        if (floor_mod(at, d->stride) == 0) {
+            a.n = r / step + 1;
+            a.first = (int)(at / d->stride);
+            a.step = step * d->dilation / d->stride;
+            a.w_first = r * w_step;
+            a.w_step = -step * w_step;
+            return a;
+        }
+    }
+    return a;
+}
+
+/* Phase (py, px) of dx, of group g. y.n or x.n is 0 where nothing reaches it. */
+static struct corr backward_corr(const struct conv_desc *d, struct view dy, struct view dx, int g,
+                                 int phase)
+{
+    const int py = phase / d->stride, px = phase % d->stride;
+    const int in = dx.c / d->groups, out = dy.c / d->groups;
+    const size_t taps = (size_t)d->kh * (size_t)d->kw;
+
+    return (struct corr){.src = view_slice(dy, g * out, out),
+                         .dst = view_slice(dx, g * in, in),
+                         .grid_h = (dx.h - py + d->stride - 1) / d->stride,
+                         .grid_w = (dx.w - px + d->stride - 1) / d->stride,
+                         .stride = 1,
+                         .y = backward_axis(d, d->kh, py, d->kw),
+                         .x = backward_axis(d, d->kw, px, 1),
+                         .out_y = py,
+                         .out_x = px,
+                         .out_step = d->stride,
+                         .w_row = taps,
+                         .w_channel = (size_t)in * taps};
+}
+
+static bool reaches(const struct corr *c)
+{
+    return c->y.n > 0 && c->x.n > 0 && c->grid_h > 0 && c->grid_w > 0;
+}
+
+/* Whether some pixels of dx are reached by no tap at all. */
+static bool has_gaps(const struct conv_desc *d, struct view dx, struct view dy)
+{
+    for (int phase = 0; phase < d->stride * d->stride; phase++) {
+        const struct corr c = backward_corr(d, dy, dx, 0, phase);
+        if (c.y.n == 0 || c.x.n == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
+                               struct view dy)
+{
+    size_t most = 0;
+
+    for (int phase = 0; phase < d->stride * d->stride; phase++) {
+        const struct corr c = backward_corr(d, dy, dx, 0, phase);
+        const size_t bytes = reaches(&c) ? corr_scratch(cpu, &c) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                                struct view x, struct view y)
+{
+    const struct cpu *cpu = be->ctx;
+
+    if (choose(d, x, y) == ALG_DEPTHWISE) {
+        return 0;
+    }
+    if (pass == CONV_FWD) {
+        const struct corr c = forward_corr(d, x, y, 0);
+        return corr_scratch(cpu, &c);
+    }
+    if (pass == CONV_BWD_DATA) {
+        return backward_scratch(cpu, d, x, y);
+    }
+    return conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),
+                               view_slice(y, 0, y.c / d->groups));
+}
+
+static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
+                          const real *w, const real *bias, enum act act, struct view y,
+                          void *scratch)
+{
+    const struct cpu *cpu = be->ctx;
+
+    if (choose(d, x, y) == ALG_DEPTHWISE) {
+        depthwise_fwd(cpu, d, x, w, bias, act, y);
+        return;
+    }
+    for (int g = 0; g < d->groups; g++) {
+        struct corr c = forward_corr(d, x, y, g);
+        c.w = w + (size_t)g * (size_t)c.dst.c * c.w_row;
+        c.bias = bias ? bias + g * c.dst.c : NULL;
+        c.act = act;
+        corr_run(cpu, &c, scratch);
+    }
+}
+
+static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, const real *w,
+                               struct view dy, real beta, struct view dx, void *scratch)
+{
+    const struct cpu *cpu = be->ctx;
+
+    if (choose(d, dx, dy) == ALG_DEPTHWISE) {
+        depthwise_bwd_data(cpu, d, w, dy, beta, dx);
+        return;
+    }
+    if (beta == 0 && has_gaps(d, dx, dy)) {
+        be->ops->fill(be, dx, 0);
+    }
+    for (int i = 0; i < d->groups * d->stride * d->stride; i++) {
+        const int g = i / (d->stride * d->stride);
+        struct corr c = backward_corr(d, dy, dx, g, i % (d->stride * d->stride));
+        if (reaches(&c)) {
+            c.w = w + (size_t)g * (size_t)c.src.c * c.w_channel;
+            c.add = beta != 0;
+            corr_run(cpu, &c, scratch);
+        }
+    }
+}
+
+static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, struct view x,
+                                 struct view dy, real *dw, real *dbias, void *scratch)
+{
+    const struct cpu *cpu = be->ctx;
+    const int in = x.c / d->groups, out = dy.c / d->groups;
+    const size_t group = (size_t)in * (size_t)out * (size_t)d->kh * (size_t)d->kw;
+
+    if (choose(d, x, dy) == ALG_DEPTHWISE) {
+        depthwise_bwd_weight(cpu, d, x, dy, dw);
+    } else {
+        for (int g = 0; g < d->groups; g++) {
+            conv_weight_run(cpu, d, view_slice(x, g * in, in), view_slice(dy, g * out, out),
+                            dw + (size_t)g * group, scratch);
+        }
+    }
+    if (dbias) {
+        be->ops->channel_sum(be, dy, dbias);
+    }
+}
+
+void fast_conv_entries(struct backend_ops *ops)
+{
+    ops->conv_scratch = fast_conv_scratch;
+    ops->conv_fwd = fast_conv_fwd;
+    ops->conv_bwd_data = fast_conv_bwd_data;
+    ops->conv_bwd_weight = fast_conv_bwd_weight;
+}

@@ -1,0 +1,55 @@
+/*
+ * conv.h - what the files of the fast convolution share. Layer conv.c chooses the algorithm; each
+ * of the others is one of them, for one group of channels.
+ */
+#ifndef VOV_CPU_CONV_H
+#define VOV_CPU_CONV_H
+
+#include "cpu.h"
+
+/* The taps of one axis: tap i lies at first + i*step of the source (step > 0) and has the weight
+ * number w_first + i*w_step. */
+struct corr_axis {
+    int n, first, step;
+    int w_first, w_step;
+};
+
+/*
+ * A correlation: dst[m, image, i, j] = act(bias[m] + sum over channels c and taps t = (p, q) of
+ * w[m, c, t] * src[c, image, i*stride + y(p), j*stride + x(q)]), for a grid of positions (i, j)
+ * that lie at (out_y + i*out_step, out_x + j*out_step) of dst. Outside src is 0. Forward passes are
+ * that; so are the data gradients, one for each phase of the stride.
+ */
+struct corr {
+    struct view src, dst;
+    int grid_h, grid_w, stride;
+    struct corr_axis y, x;
+    int out_y, out_x, out_step;
+    const real *bias;
+    enum act act;
+    bool add; /* to dst */
+
+    /* Where the weight of (m, c, p, q) is: w[m*w_row + c*w_channel + y's + x's]. */
+    const real *w;
+    size_t w_row, w_channel;
+};
+
+/* Of the views only the shapes are read. */
+size_t corr_scratch(const struct cpu *cpu, const struct corr *c);
+void corr_run(const struct cpu *cpu, const struct corr *c, void *scratch);
+
+/* dw[m, c, t] += sum over images and positions of dy[m] * x[c] at tap t, of one group. */
+size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                           struct view dy);
+void conv_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                     struct view dy, real *dw, void *scratch);
+
+/* One filter for each channel: groups == channels of x and y. */
+void depthwise_fwd(const struct cpu *cpu, const struct conv_desc *d, struct view x, const real *w,
+                   const real *bias, enum act act, struct view y);
+void depthwise_bwd_data(const struct cpu *cpu, const struct conv_desc *d, const real *w,
+                        struct view dy, real beta, struct view dx);
+void depthwise_bwd_weight(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                          struct view dy, real *dw);
+
+#endif

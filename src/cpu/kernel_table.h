@@ -1,0 +1,22 @@
+/*
+ * kernel_table.h - the entries of a table of innermost loops: `const struct cpu_kernels name =
+ * KERNEL_TABLE;` in each kernels_*.c file.
+ */
+#ifndef VOV_CPU_KERNEL_TABLE_H
+#define VOV_CPU_KERNEL_TABLE_H
+
+#include "kernel_act.h"
+#include "kernel_norm.h"
+#include "kernel_tile.h"
+
+#define KERNEL_TABLE                                                                               \
+    {                                                                                              \
+        .tile = kernel_tile, .pack_panel = kernel_pack_panel, .transpose8 = kernel_transpose8,     \
+        .finish = kernel_finish, .act_fwd = kernel_act_fwd, .act_bwd = kernel_act_bwd,             \
+        .add = kernel_add, .affine = kernel_affine, .scale = kernel_scale,                         \
+        .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,                         \
+        .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
+        .norm_dx = kernel_norm_dx,                                                                 \
+    }
+
+#endif

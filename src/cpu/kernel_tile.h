@@ -1,0 +1,189 @@
+/*
+ * kernel_tile.h - the micro-kernel of all matrix products (Goto, van de Geijn 2008; the 6x16 shape
+ * of BLIS for AVX2), packing of its operands, and the write-out with bias and activation. Included
+ * by the kernels_*.c files.
+ */
+#ifndef VOV_CPU_KERNEL_TILE_H
+#define VOV_CPU_KERNEL_TILE_H
+
+#include "kernel_act.h"
+#include "kernels.h"
+
+#include <string.h>
+
+typedef real v8 __attribute__((vector_size(8 * sizeof(real))));
+typedef real v8u __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+#define LOAD8(p) (*(const v8u *)(p))
+#define STORE8(p, v) (*(v8u *)(p) = (v))
+
+/* The accumulators are named: an array of them is kept in memory by gcc 12. */
+#define TILE_ROW(r)                                                                                \
+    c##r##0 += b0 * a[r];                                                                          \
+    c##r##1 += b1 * a[r]
+#define TILE_STORE(r)                                                                              \
+    STORE8(c + (r)*TILE_COLS, c##r##0);                                                            \
+    STORE8(c + (r)*TILE_COLS + 8, c##r##1)
+#define TILE_ADD(r)                                                                                \
+    c##r##0 += LOAD8(c + (r)*TILE_COLS);                                                           \
+    c##r##1 += LOAD8(c + (r)*TILE_COLS + 8)
+
+static inline void kernel_tile(const struct tile_runs *runs, const real *a, const real *b0_,
+                               bool add, real *c)
+{
+    v8 c00 = {0}, c10 = {0}, c20 = {0}, c30 = {0}, c40 = {0}, c50 = {0};
+    v8 c01 = {0}, c11 = {0}, c21 = {0}, c31 = {0}, c41 = {0}, c51 = {0};
+
+    for (int i = 0; i < runs->rows; i++) {
+        const real *b = b0_ + runs->row[i];
+        const size_t step = runs->step;
+#pragma GCC unroll 4
+        for (int j = 0; j < runs->cols; j++) {
+            const v8 b0 = LOAD8(b), b1 = LOAD8(b + 8);
+            TILE_ROW(0);
+            TILE_ROW(1);
+            TILE_ROW(2);
+            TILE_ROW(3);
+            TILE_ROW(4);
+            TILE_ROW(5);
+            a += TILE_ROWS;
+            b += step;
+        }
+    }
+    if (add) {
+        TILE_ADD(0);
+        TILE_ADD(1);
+        TILE_ADD(2);
+        TILE_ADD(3);
+        TILE_ADD(4);
+        TILE_ADD(5);
+    }
+    TILE_STORE(0);
+    TILE_STORE(1);
+    TILE_STORE(2);
+    TILE_STORE(3);
+    TILE_STORE(4);
+    TILE_STORE(5);
+}
+
+/* The source may be read PACK_MARGIN numbers beyond either run, so no lane needs its own load. */
+static inline void pack_two_runs(const struct pack_source *s, const struct lanes *l, real *out)
+{
+    const size_t first = l->off[0], second = l->off[7] - 7;
+
+    for (int c = 0; c < s->n_channels; c++) {
+        const real *p = s->p + (size_t)c * s->channel;
+        for (int t = 0; t < s->n_taps; t++, out += TILE_COLS) {
+            const real *q = p + s->tap[t];
+            real kept[8];
+            STORE8(kept, LOAD8(q + first));
+            STORE8(out, LOAD8(q + second));
+            memcpy(out, kept, (size_t)l->split * sizeof *out);
+        }
+    }
+}
+
+static inline void pack_any(const struct pack_source *s, const struct lanes *l, real *out)
+{
+    for (int c = 0; c < s->n_channels; c++) {
+        const real *p = s->p + (size_t)c * s->channel;
+        for (int t = 0; t < s->n_taps; t++, out += TILE_COLS) {
+            const real *q = p + s->tap[t];
+            for (int i = 0; i < 8; i++) {
+                out[i] = q[l->off[i]];
+            }
+        }
+    }
+}
+
+static inline void pack_run(const struct pack_source *s, const struct lanes *l, real *out)
+{
+    const real *p = s->p + l->off[0];
+
+    for (int c = 0; c < s->n_channels; c++, p += s->channel) {
+        for (int t = 0; t < s->n_taps; t++, out += TILE_COLS) {
+            STORE8(out, LOAD8(p + s->tap[t]));
+        }
+    }
+}
+
+static inline void kernel_pack_panel(const struct pack_source *s, const struct lanes lanes[2],
+                                     real *panel)
+{
+    for (int half = 0; half < 2; half++) {
+        const struct lanes *l = &lanes[half];
+        real *out = panel + half * 8;
+        if (l->kind == LANES_RUN) {
+            pack_run(s, l, out);
+        } else if (l->kind == LANES_TWO_RUNS) {
+            pack_two_runs(s, l, out);
+        } else {
+            pack_any(s, l, out);
+        }
+    }
+}
+
+/* Two stages of interleaving and one of halves, as in every 8x8 transposition. */
+#define ZIP_LO(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define ZIP_HI(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define PAIR_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define PAIR_HI(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define HALF_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define HALF_HI(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+
+static inline void kernel_transpose8(size_t n, const real *const row[8], size_t step, real *out)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8, out += 8 * step) {
+        const v8 r0 = LOAD8(row[0] + i), r1 = LOAD8(row[1] + i), r2 = LOAD8(row[2] + i);
+        const v8 r3 = LOAD8(row[3] + i), r4 = LOAD8(row[4] + i), r5 = LOAD8(row[5] + i);
+        const v8 r6 = LOAD8(row[6] + i), r7 = LOAD8(row[7] + i);
+        const v8 z0 = ZIP_LO(r0, r1), z1 = ZIP_HI(r0, r1), z2 = ZIP_LO(r2, r3);
+        const v8 z3 = ZIP_HI(r2, r3), z4 = ZIP_LO(r4, r5), z5 = ZIP_HI(r4, r5);
+        const v8 z6 = ZIP_LO(r6, r7), z7 = ZIP_HI(r6, r7);
+        const v8 p0 = PAIR_LO(z0, z2), p1 = PAIR_HI(z0, z2), p2 = PAIR_LO(z1, z3);
+        const v8 p3 = PAIR_HI(z1, z3), p4 = PAIR_LO(z4, z6), p5 = PAIR_HI(z4, z6);
+        const v8 p6 = PAIR_LO(z5, z7), p7 = PAIR_HI(z5, z7);
+        STORE8(out, HALF_LO(p0, p4));
+        STORE8(out + step, HALF_LO(p1, p5));
+        STORE8(out + 2 * step, HALF_LO(p2, p6));
+        STORE8(out + 3 * step, HALF_LO(p3, p7));
+        STORE8(out + 4 * step, HALF_HI(p0, p4));
+        STORE8(out + 5 * step, HALF_HI(p1, p5));
+        STORE8(out + 6 * step, HALF_HI(p2, p6));
+        STORE8(out + 7 * step, HALF_HI(p3, p7));
+    }
+    for (; i < n; i++, out += step) {
+        for (int l = 0; l < 8; l++) {
+            out[l] = row[l][i];
+        }
+    }
+}
+
+static inline void kernel_finish(const struct tile_out *o, real *tile, real *y)
+{
+    if (o->bias) {
+        for (int r = 0; r < o->rows; r++) {
+            const real bias = o->bias[r];
+            for (int l = 0; l < TILE_COLS; l++) {
+                tile[r * TILE_COLS + l] += bias;
+            }
+        }
+    }
+    if (o->act != ACT_LINEAR) {
+        kernel_act_fwd(o->act, TILE_SIZE, tile, tile);
+    }
+    for (int r = 0; r < o->rows; r++, tile += TILE_COLS, y += o->row) {
+        const v8 t0 = LOAD8(tile), t1 = LOAD8(tile + 8);
+        if (o->add) {
+            STORE8(y, LOAD8(y) + t0);
+            STORE8(y + 8, LOAD8(y + 8) + t1);
+        } else {
+            STORE8(y, t0);
+            STORE8(y + 8, t1);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * kernels.h - the innermost loops, as a table that exists once for every instruction set: they are
+ * written once, in the kernel_*.h files, in portable C with GCC's vector types, and compiled by
+ * kernels_base.c for any machine and by kernels_avx2.c for those with AVX2 and FMA. Nothing here
+ * knows threads or views.
+ */
+#ifndef VOV_CPU_KERNELS_H
+#define VOV_CPU_KERNELS_H
+
+#include "backend/backend.h"
+
+/* A tile of a matrix product: rows and columns of the result that are held in registers. Left
+ * operands are packed in panels [k][TILE_ROWS], right ones in panels [k][TILE_COLS]. */
+enum { TILE_ROWS = 6, TILE_COLS = 16, TILE_SIZE = TILE_ROWS * TILE_COLS };
+
+/* Numbers that may be read before and after the ends of a packing source. */
+enum { PACK_MARGIN = 8 };
+
+/* Where the right operand of a tile product lies: `rows` runs of `cols` k-steps, run i from b +
+ * row[i] on, `step` numbers from one k-step to the next. A packed panel is one run, step 16. */
+struct tile_runs {
+    int rows, cols;
+    const size_t *row;
+    size_t step;
+};
+
+/* Where 8 neighbouring columns of a product lie in a packing source. */
+enum lane_kind { LANES_RUN, LANES_TWO_RUNS, LANES_ANY };
+struct lanes {
+    enum lane_kind kind;
+    int split;     /* LANES_TWO_RUNS: the first lane of the second run */
+    size_t off[8]; /* of each lane */
+};
+
+/* A packing source: number (channel c, tap t, lane l) at p[c*channel + tap[t] + off[l]]. */
+struct pack_source {
+    const real *p;
+    size_t channel;
+    int n_channels, n_taps;
+    const size_t *tap;
+};
+
+/* Where a finished tile goes: y[r*row + l] (+)= act(tile[r][l] + bias[r]); bias may be NULL. */
+struct tile_out {
+    const real *bias;
+    enum act act;
+    bool add;
+    int rows;
+    size_t row;
+};
+
+/* Sums over one run of numbers. */
+struct moments {
+    double mean, squares; /* squares of the distances from the mean, summed */
+};
+
+/* A normalisation of one channel: xhat = (x - mean) * invstd, z = gamma * xhat + beta, y = act(z).
+ */
+struct norm_line {
+    real mean, invstd, gamma, beta;
+    enum act act;
+};
+
+/* Gradients have no aliasing rule but this: dx may be dy itself. */
+struct cpu_kernels {
+    /* c[6][16] = a b, or += when add. */
+    void (*tile)(const struct tile_runs *runs, const real *a, const real *b, bool add, real *c);
+    /* Fills a panel [n_channels * n_taps][16] from two times 8 lanes. */
+    void (*pack_panel)(const struct pack_source *src, const struct lanes lanes[2], real *panel);
+    /* Numbers i of 8 rows go side by side to out[i*step], for all n. */
+    void (*transpose8)(size_t n, const real *const row[8], size_t step, real *out);
+    /* tile is used up. */
+    void (*finish)(const struct tile_out *out, real *tile, real *y);
+
+    void (*act_fwd)(enum act act, size_t n, const real *x, real *y);
+    void (*act_bwd)(enum act act, size_t n, const real *known, const real *dy, real beta, real *dx);
+    void (*add)(enum act act, size_t n, const real *a, const real *b, real *y);
+    void (*affine)(real scale, real shift, enum act act, size_t n, const real *x, real *y);
+    void (*scale)(size_t n, real scale, const real *x, real beta, real *y); /* y = beta*y + s*x */
+    void (*exp_less)(size_t n, const real *x, const real *most, real *y);   /* exp(x - most) */
+
+    double (*sum)(size_t n, const real *x);
+    double (*dot)(size_t n, const real *x, const real *y);
+    struct moments (*moments)(size_t n, const real *x);
+    void (*norm_apply)(const struct norm_line *line, size_t n, const real *x, real *y);
+    /* sums[0] += g, sums[1] += g * xhat, where g = act'(z) * dy. */
+    void (*norm_sums)(const struct norm_line *line, size_t n, const real *x, const real *dy,
+                      double sums[2]);
+    /* dx = add*dx + coef[0]*g + coef[1]*xhat + coef[2] */
+    void (*norm_dx)(const struct norm_line *line, const real coef[3], size_t n, const real *x,
+                    const real *dy, real add, real *dx);
+};
+
+extern const struct cpu_kernels kernels_base, kernels_avx2;
+
+#endif

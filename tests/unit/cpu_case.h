@@ -1,0 +1,155 @@
+/*
+ * cpu_case.h - holds the fast kernels against the reference loops. A case is some buffers and a
+ * call; it runs on "plain" and on "cpu" with 1, 2, 3 and 4 threads, each time from the same
+ * numbers. All of every buffer is compared, so a number written where none belongs is found too;
+ * 2 to 4 threads must give the bits of 1.
+ */
+#ifndef VOV_TEST_CPU_CASE_H
+#define VOV_TEST_CPU_CASE_H
+
+#include "backend/backend.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "cpu/cpu.h"
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+enum { CASE_BUFFERS = 8, CASE_BACKENDS = 6 };
+
+/* buf: the buffers of this run; const ones among them by convention. */
+typedef void (*case_fn)(struct backend *be, const void *args, real *const buf[]);
+
+struct cpu_case {
+    const char *name;
+    case_fn run;
+    const void *args;
+    double tolerance; /* of |got - want| / (1 + |want|) */
+    int n;            /* buffers */
+    size_t size[CASE_BUFFERS];
+    real *start[CASE_BUFFERS]; /* filled by case_buffer; the caller may change the numbers */
+};
+
+/* A buffer of n random numbers around 0; returns its index. */
+static inline int case_buffer(struct cpu_case *c, size_t n)
+{
+    struct rng r = rng_open(7, RNG_TEST, (uint64_t)c->n, n);
+    real *p = mem_alloc(n, sizeof *p);
+
+    ck_assert_ptr_nonnull(p);
+    for (size_t i = 0; i < n; i++) {
+        p[i] = (real)rng_normal(&r);
+    }
+    c->size[c->n] = n;
+    c->start[c->n] = p;
+    return c->n++;
+}
+
+/* A view of s in the middle of a buffer that is `extra` channels wider on both sides. */
+static inline struct view case_view(struct cpu_case *c, struct shape s, int extra, int *index)
+{
+    struct view v = {NULL, s.n, s.c, s.h, s.w, extra, s.c + 2 * extra};
+
+    *index = case_buffer(c, (size_t)s.n * (size_t)v.rc * view_plane(v));
+    v.p = c->start[*index];
+    return v;
+}
+
+/* The same window of another run's buffer. */
+static inline struct view case_bind(struct view v, real *p)
+{
+    v.p = p;
+    return v;
+}
+
+static inline void case_fill(struct view v, real value)
+{
+    for (int n = 0; n < v.n; n++) {
+        for (int c = 0; c < v.c; c++) {
+            for (size_t i = 0; i < view_plane(v); i++) {
+                view_at(v, n, c)[i] = value;
+            }
+        }
+    }
+}
+
+static inline void case_run(const struct cpu_case *c, struct backend *be, real *out[])
+{
+    struct err err = {0};
+
+    for (int b = 0; b < c->n; b++) {
+        out[b] = mem_alloc(c->size[b], sizeof(real));
+        ck_assert_ptr_nonnull(out[b]);
+        memcpy(out[b], c->start[b], c->size[b] * sizeof(real));
+    }
+    c->run(be, c->args, out);
+    ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s: %s", c->name, err.msg);
+}
+
+static inline void case_compare(const struct cpu_case *c, int b, const real *want, const real *got)
+{
+    for (size_t i = 0; i < c->size[b]; i++) {
+        const double w = (double)want[i], g = (double)got[i];
+        const bool both_nan = isnan(w) && isnan(g);
+        ck_assert_msg(both_nan || fabs(w - g) <= c->tolerance * (1 + fabs(w)),
+                      "%s: buffer %d number %zu of %zu: %.9g, reference %.9g", c->name, b, i,
+                      c->size[b], g, w);
+    }
+}
+
+/* Backend 0 is the reference, 1 to 4 have as many threads, 5 has the kernels of any machine. */
+static inline struct backend *case_backend(int i)
+{
+    struct backend *be;
+    struct err err = {0};
+
+    ck_assert_msg(backend_open(i == 0 ? "plain" : "cpu", i == 5 ? 2 : i, &be, &err) == VOV_OK, "%s",
+                  err.msg);
+    if (i == 5) {
+        struct cpu *cpu = be->ctx;
+        cpu->kernels = &kernels_base;
+    }
+    return be;
+}
+
+/* Runs, compares, and frees the buffers. */
+static inline void case_check(struct cpu_case *c)
+{
+    real *out[CASE_BACKENDS][CASE_BUFFERS];
+
+    for (int i = 0; i < CASE_BACKENDS; i++) {
+        struct backend *be = case_backend(i);
+        case_run(c, be, out[i]);
+        backend_close(be);
+        for (int b = 0; i > 0 && b < c->n; b++) {
+            case_compare(c, b, out[0][b], out[i][b]);
+            ck_assert_msg(i < 2 || i > 4 ||
+                              memcmp(out[1][b], out[i][b], c->size[b] * sizeof(real)) == 0,
+                          "%s: %d threads differ from 1", c->name, i);
+        }
+    }
+    for (int b = 0; b < c->n; b++) {
+        for (int i = 0; i < CASE_BACKENDS; i++) {
+            mem_free(out[i][b]);
+        }
+        mem_free(c->start[b]);
+    }
+}
+
+/* One test case as a program. */
+static inline int case_main(TCase *tests)
+{
+    Suite *suite = suite_create("cpu");
+    SRunner *runner;
+
+    tcase_set_timeout(tests, 120);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
+
+#endif
