@@ -50,6 +50,19 @@ static char *classes_text(struct arena *mem, const char *const *name, int n)
     return text;
 }
 
+static char *keys_text(struct arena *mem, const long long *key, int n)
+{
+    struct buf b = {0};
+    buf_puts(&b, "[");
+    for (int i = 0; i < n; i++) {
+        buf_printf(&b, "%s%lld", i > 0 ? "," : "", key[i]);
+    }
+    buf_puts(&b, "]");
+    char *text = b.failed ? NULL : arena_strdup(mem, b.p);
+    buf_free(&b);
+    return text;
+}
+
 static char *cfg_text(struct arena *mem, const struct model *m)
 {
     struct buf b = {0};
@@ -73,6 +86,7 @@ static enum vov_status fill_meta(struct arena *mem, const struct model *m,
         put(meta, "cfg_name", arena_strdup(mem, m->cfg.path != NULL ? m->cfg.path : "")) &&
         put(meta, "cfg", cfg_text(mem, m)) &&
         put(meta, "classes", classes_text(mem, s->class_name, s->n_classes)) &&
+        put(meta, "category_ids", keys_text(mem, s->class_key, s->n_classes)) &&
         put(meta, "pixels", pixels_text(mem, m)) &&
         put(meta, "seed", arena_printf(mem, "%llu", (unsigned long long)s->seed)) &&
         put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&

@@ -20,6 +20,7 @@ struct run_state {
     double best_ap;        /* -1: none yet */
     long best_iteration;
     const char *const *class_name; /* [n_classes] of the data, borrowed; not read back */
+    const long long *class_key;    /* [n_classes] their category ids, borrowed; not read back */
     int n_classes;
 };
 

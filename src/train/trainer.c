@@ -257,6 +257,7 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     TRY(open_loader(t, err));
     t->state.total = t->schedule.total;
     t->state.class_name = d->class_name;
+    t->state.class_key = d->class_key;
     t->state.n_classes = d->n_classes;
     return run_folder_prove(t, err);
 }

@@ -1,0 +1,259 @@
+/*
+ * detector.c - opening: cfg, weights, folding, and what the weights' file says about classes and
+ * pixels; then pictures in and detections out.
+ */
+#include "detector.h"
+
+#include "base/json.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+static enum vov_status damaged(const char *path, const char *key, struct err *err)
+{
+    return err_set(err, VOV_EFORMAT, "%s: its metadata \"%s\" is not as vov writes it", path, key);
+}
+
+static enum vov_status take_names(struct detector *d, const char *path, const char *text,
+                                  struct err *err)
+{
+    json *j = NULL;
+    TRY(json_parse(path, text, strlen(text), &j, err));
+    enum vov_status status = VOV_OK;
+    int n = 0;
+    if (!cJSON_IsArray(j) || json_len(j) != d->n_classes) {
+        status = err_set(err, VOV_EFORMAT, "%s: weights for %d classes, and the cfg has %d", path,
+                         json_len(j), d->n_classes);
+    }
+    for (const json *c = status == VOV_OK ? j->child : NULL; c != NULL; c = c->next) {
+        if (!cJSON_IsString(c)) {
+            status = damaged(path, "classes", err);
+            break;
+        }
+        d->class_name[n] = arena_strdup(&d->mem, c->valuestring);
+        if (d->class_name[n++] == NULL) {
+            status = err_nomem(err, strlen(c->valuestring));
+            break;
+        }
+    }
+    json_free(j);
+    return status;
+}
+
+static enum vov_status take_keys(struct detector *d, const char *path, const char *text,
+                                 struct err *err)
+{
+    json *j = NULL;
+    TRY(json_parse(path, text, strlen(text), &j, err));
+    enum vov_status status = VOV_OK;
+    int n = 0;
+    d->class_key = arena_alloc(&d->mem, (size_t)d->n_classes * sizeof *d->class_key);
+    if (d->class_key == NULL) {
+        status = err_nomem(err, (size_t)d->n_classes * sizeof *d->class_key);
+    } else if (!cJSON_IsArray(j) || json_len(j) != d->n_classes) {
+        status = damaged(path, "category_ids", err);
+    }
+    for (const json *c = status == VOV_OK ? j->child : NULL; c != NULL; c = c->next) {
+        if (!cJSON_IsNumber(c)) {
+            status = damaged(path, "category_ids", err);
+            break;
+        }
+        d->class_key[n++] = (long long)c->valuedouble;
+    }
+    json_free(j);
+    return status;
+}
+
+static bool three(const json *j, double *out)
+{
+    const json *c = j != NULL ? j->child : NULL;
+    int n = 0;
+    for (; cJSON_IsArray(j) && c != NULL && cJSON_IsNumber(c) && n < 3; c = c->next) {
+        out[n++] = c->valuedouble;
+    }
+    return n == 3 && c == NULL;
+}
+
+/* Input size is the cfg's, all else the weights': a net sees pixels as it learned to. */
+static enum vov_status take_pixels(struct detector *d, const char *path, const char *text,
+                                   const struct log *log, struct err *err)
+{
+    json *j = NULL;
+    TRY(json_parse(path, text, strlen(text), &j, err));
+    struct pixels px = d->pixels;
+    const json *bgr = json_get(j, "bgr"), *letterbox = json_get(j, "letterbox");
+    enum vov_status status = VOV_OK;
+    if (!three(json_get(j, "mean"), px.mean) || !three(json_get(j, "std"), px.std) ||
+        !cJSON_IsBool(bgr) || !cJSON_IsBool(letterbox)) {
+        status = damaged(path, "pixels", err);
+    } else {
+        px.bgr = cJSON_IsTrue(bgr);
+        px.letterbox = cJSON_IsTrue(letterbox);
+        if (memcmp(px.mean, d->pixels.mean, sizeof px.mean) != 0 ||
+            memcmp(px.std, d->pixels.std, sizeof px.std) != 0 || px.bgr != d->pixels.bgr ||
+            px.letterbox != d->pixels.letterbox) {
+            log_put(log, LOG_WARN,
+                    "%s: trained with other mean, std, bgr or fit than the cfg says now; the "
+                    "weights' are used",
+                    path);
+        }
+        d->pixels = px;
+    }
+    json_free(j);
+    return status;
+}
+
+static enum vov_status take_meta(struct detector *d, const struct safetensors *st, const char *path,
+                                 const struct log *log, struct err *err)
+{
+    const char *classes = safetensors_meta(st, "classes");
+    const char *keys = safetensors_meta(st, "category_ids");
+    const char *pixels = safetensors_meta(st, "pixels");
+    const char *format = safetensors_meta(st, "format");
+    if (format == NULL || strncmp(format, "vov ", 4) != 0) {
+        return VOV_OK; /* of another program: the cfg rules */
+    }
+    if (classes != NULL && d->n_classes > 0) {
+        TRY(take_names(d, path, classes, err));
+    }
+    if (keys != NULL && d->n_classes > 0) {
+        TRY(take_keys(d, path, keys, err));
+    }
+    return pixels != NULL ? take_pixels(d, path, pixels, log, err) : VOV_OK;
+}
+
+/* The cfg's class names, or numbers. */
+static enum vov_status default_names(struct detector *d, struct err *err)
+{
+    const struct model *m = &d->model;
+    d->n_classes = m->head.type != NULL ? m->head.classes : 0;
+    d->class_name = arena_alloc(&d->mem, ((size_t)d->n_classes + 1) * sizeof *d->class_name);
+    if (d->class_name == NULL) {
+        return err_nomem(err, (size_t)d->n_classes * sizeof *d->class_name);
+    }
+    for (int i = 0; i < d->n_classes; i++) {
+        d->class_name[i] =
+            m->class_name != NULL ? m->class_name[i] : arena_printf(&d->mem, "class %d", i);
+        if (d->class_name[i] == NULL) {
+            return err_nomem(err, 16);
+        }
+    }
+    return VOV_OK;
+}
+
+static size_t image_count(const struct detector *d)
+{
+    const struct shape s = d->model.input->shape;
+    return (size_t)s.c * (size_t)s.h * (size_t)s.w;
+}
+
+static enum vov_status take_memory(struct detector *d, struct backend *be, struct err *err)
+{
+    struct model *m = &d->model;
+    d->batch = m->input->shape.n;
+    d->pixels = model_pixels(m);
+    TRY(model_start(m, be, 1, err));
+    TRY(default_names(d, err));
+    const size_t n = image_count(d) * (size_t)d->batch;
+    d->images = mem_alloc(n, sizeof *d->images);
+    d->where = mem_alloc((size_t)d->batch, sizeof *d->where);
+    return d->images != NULL && d->where != NULL ? VOV_OK : err_nomem(err, n * sizeof *d->images);
+}
+
+static enum vov_status load(struct detector *d, const char *path, const struct log *log,
+                            struct err *err)
+{
+    struct safetensors st;
+    struct params *p = &d->model.exec.params;
+    TRY(safetensors_read(path, &st, err));
+    enum vov_status status = weights_load(&st, path, "", false, p, p->val, NULL, err);
+    if (status == VOV_OK) {
+        status = take_meta(d, &st, path, log, err);
+    }
+    safetensors_free(&st);
+    return status;
+}
+
+static enum vov_status fold(struct detector *d, struct err *err)
+{
+    struct params *p = &d->model.exec.params;
+    return fold_weights(&d->model.graph, p) == VOV_OK ? VOV_OK
+                                                      : err_nomem(err, p->count * sizeof(real));
+}
+
+enum vov_status detector_open(struct detector *d, const char *cfg, const char *weights,
+                              const struct model_options *opt, struct backend *be,
+                              struct err_list *errs)
+{
+    struct err err = {0};
+    *d = (struct detector){0};
+    TRY(model_build(cfg, opt, &d->model, errs));
+    enum vov_status status = take_memory(d, be, &err);
+    if (status == VOV_OK && weights != NULL) {
+        status = load(d, weights, opt->log, &err);
+    }
+    if (status == VOV_OK) {
+        status = fold(d, &err);
+    }
+    return status == VOV_OK ? VOV_OK : err_list_add(errs, &err);
+}
+
+enum vov_status detector_of(struct detector *d, const struct model *training, int batch,
+                            struct backend *be, struct err *err)
+{
+    const struct model_options opt = {.batch = batch};
+    struct err_list errs = {0};
+    struct buf text = {0};
+    *d = (struct detector){0};
+    cfg_print(&training->cfg, &text);
+    if (text.failed || text.p == NULL) {
+        buf_free(&text);
+        return err_nomem(err, text.n);
+    }
+    const enum vov_status status =
+        model_build_text(training->cfg.path, text.p, text.n, &opt, &d->model, &errs);
+    buf_free(&text);
+    if (status != VOV_OK) {
+        return err_set(err, status, "%s: %s", training->cfg.path,
+                       errs.n > 0 ? errs.item[0].msg : "its inference form was not built");
+    }
+    return take_memory(d, be, err);
+}
+
+enum vov_status detector_take(struct detector *d, const struct model *training, struct err *err)
+{
+    TRY(params_copy(&d->model.exec.params, &training->exec.params, err));
+    return fold(d, err);
+}
+
+void detector_close(struct detector *d)
+{
+    model_close(&d->model);
+    mem_free(d->images);
+    mem_free(d->where);
+    arena_free(&d->mem);
+    *d = (struct detector){0};
+}
+
+enum vov_status detector_put(struct detector *d, int slot, const struct image *img, struct err *err)
+{
+    real *planes = d->images + image_count(d) * (size_t)slot;
+    if (d->model.net.channels != 3) {
+        return err_set(err, VOV_EUNSUPPORTED, "pictures have 3 channels, the net's input has %d",
+                       d->model.net.channels);
+    }
+    const enum vov_status status = image_fit(img, &d->pixels, planes, &d->where[slot]);
+    return status == VOV_OK ? VOV_OK : err_nomem(err, image_count(d) * sizeof *planes);
+}
+
+enum vov_status detector_run(struct detector *d, struct err *err)
+{
+    exec_set(&d->model.exec, d->model.input, d->images);
+    return exec_forward(&d->model.exec, 0, err);
+}
+
+enum vov_status detector_get(struct detector *d, int slot, int width, int height, double min_score,
+                             struct det_list *dets, struct err *err)
+{
+    return model_detect(&d->model, slot, &d->where[slot], width, height, min_score, dets, err);
+}

@@ -1,0 +1,47 @@
+/*
+ * detector.h - a network with its weights, ready to find things in pictures: what eval, detect, the
+ * library's interface and the evaluation inside a training run have in common.
+ */
+#ifndef VOV_DETECTOR_H
+#define VOV_DETECTOR_H
+
+#include "io/weights.h"
+#include "model.h"
+
+struct detector {
+    struct model model; /* for inference, norms folded */
+    struct pixels pixels;
+    int batch;
+    const char **class_name; /* [n_classes] */
+    long long *class_key; /* [n_classes] category ids of the data it learned from; NULL: unknown */
+    int n_classes;
+    real *images;          /* [batch, channels, height, width] to be filled */
+    struct placing *where; /* [batch] */
+    struct arena mem;
+};
+
+/*
+ * Opens the network of a cfg file with the weights of a file (NULL: random ones). Class names and
+ * pixel settings are those that the weights were trained with, where the file knows them. be is
+ * borrowed. detector_close() is to be called on failure too, after errs was printed.
+ */
+enum vov_status detector_open(struct detector *d, const char *cfg, const char *weights,
+                              const struct model_options *opt, struct backend *be,
+                              struct err_list *errs);
+
+/* The same network as a training one; detector_take() copies its parameters as they are now. */
+enum vov_status detector_of(struct detector *d, const struct model *training, int batch,
+                            struct backend *be, struct err *err);
+enum vov_status detector_take(struct detector *d, const struct model *training, struct err *err);
+void detector_close(struct detector *d);
+
+/* Brings a picture into place `slot` of the batch. */
+enum vov_status detector_put(struct detector *d, int slot, const struct image *img,
+                             struct err *err);
+/* Runs the batch in `images`. Then detections of one slot, in pixels of its picture of that size.
+ */
+enum vov_status detector_run(struct detector *d, struct err *err);
+enum vov_status detector_get(struct detector *d, int slot, int width, int height, double min_score,
+                             struct det_list *dets, struct err *err);
+
+#endif
