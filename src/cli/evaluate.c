@@ -4,9 +4,11 @@
 #include "evaluate.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "data/loader.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* map[i]: class of the data that the detector's class i is. */
 static enum vov_status match_classes(const struct detector *d, const struct dataset *data, int *map,
@@ -110,6 +112,12 @@ static enum vov_status run(struct detector *d, const struct dataset *data, int w
     return status;
 }
 
+int evaluate_workers(int threads)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return threads > 0 ? threads : cores > 0 && cores < 64 ? (int)cores : 1;
+}
+
 enum vov_status evaluate(struct detector *d, const struct dataset *data, int workers,
                          const struct log *log, struct evaluation *e, struct err *err)
 {
@@ -137,4 +145,13 @@ void evaluation_free(struct evaluation *e)
     results_free(&e->results);
     coco_report_free(&e->report);
     *e = (struct evaluation){0};
+}
+
+void evaluation_numbers(const struct coco_report *r, struct buf *out)
+{
+    for (int i = 0; i < COCO_NUMBERS; i++) {
+        buf_printf(out, "%s\"%s\":", i == 0 ? "{" : ",", coco_number_name[i]);
+        json_put_real(out, r->number[i]);
+    }
+    buf_puts(out, "}");
 }

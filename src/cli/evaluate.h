@@ -16,10 +16,16 @@ struct evaluation {
     double seconds; /* for pictures in and detections out, without the scoring */
 };
 
+/* Threads for the loader where the user says --threads N (0: all cores). */
+int evaluate_workers(int threads);
+
 /* workers: of the loader. Classes are matched by name, or by order where the counts agree.
  * VOV_EFORMAT: they do not fit. Freed by evaluation_free, on failure too. */
 enum vov_status evaluate(struct detector *d, const struct dataset *data, int workers,
                          const struct log *log, struct evaluation *e, struct err *err);
 void evaluation_free(struct evaluation *e);
+
+/* {"AP": ..., ..., "ARl": ...}; -1 where there was nothing to measure. */
+void evaluation_numbers(const struct coco_report *r, struct buf *out);
 
 #endif

@@ -47,9 +47,11 @@ static enum vov_status resume(struct trainer *t, struct err *err)
     const enum vov_status status = checkpoint_resume(&st, t->last_path, t->model, &t->state, err);
     safetensors_free(&st);
     TRY(status);
-    if (seed != t->state.seed) {
-        log_put(t->opt->log, LOG_INFO, "the run goes on with its own seed %llu",
-                (unsigned long long)t->state.seed);
+    if (t->opt->seed_given && seed != t->state.seed) {
+        return err_set(err, VOV_EARG,
+                       "%s was begun with seed %llu, not %llu: resume it without "
+                       "--seed",
+                       t->last_path, (unsigned long long)t->state.seed, (unsigned long long)seed);
     }
     t->resumed = true;
     return VOV_OK;

@@ -28,6 +28,7 @@ struct trainer_options {
     bool resume;                /* go on from out/last.safetensors; without it: begin anew */
     const struct dataset *data; /* borrowed */
     uint64_t seed;              /* of a new run */
+    bool seed_given;            /* asked for: an earlier part must have had the same */
     int workers;                /* threads of the loader */
     int keep_every;             /* epochs between checkpoints that stay; 0: none */
     const struct hook *hooks;   /* [n_hooks], called in order */

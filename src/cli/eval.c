@@ -1,0 +1,123 @@
+/*
+ * eval.c - `vov eval`.
+ */
+#include "base/file.h"
+#include "base/json.h"
+#include "commands.h"
+#include "evaluate.h"
+
+#include <string.h>
+
+struct eval_options {
+    bool json;
+    int threads, batch;
+    const char *coco;
+    struct text_list set;
+};
+
+#define AT(field) offsetof(struct eval_options, field)
+static const struct cli_option eval_table[] = {
+    {"json", 'j', OPT_FLAG, AT(json), NULL, 0, 0, "the numbers as JSON"},
+    {"coco", 0, OPT_TEXT, AT(coco), "FILE", 0, 0,
+     "write the detections as COCO results, with the data's own ids"},
+    {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
+    {"batch", 'b', OPT_INT, AT(batch), "N", 1, 1024, "pictures at a time; 4 unless given"},
+    {"set", 's', OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0, "overrides a value of the cfg"},
+    {0},
+};
+#undef AT
+
+/* All that an evaluation holds. */
+struct eval_run {
+    struct backend *be;
+    struct detector detector;
+    struct dataset data;
+    struct evaluation result;
+};
+
+static void print_text(const struct eval_run *r)
+{
+    struct buf b = {0};
+    coco_report_text(&r->result.report, false, &b);
+    fputs(b.p != NULL ? b.p : "", stdout);
+    buf_free(&b);
+    printf("\n%-24s %7s %7s %7s %7s %7s %7s\n", "class", "AP", "AP50", "AP75", "APs", "APm", "APl");
+    for (int i = 0; i < r->result.report.n_classes; i++) {
+        const struct coco_class *c = &r->result.report.classes[i];
+        printf("%-24.24s %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f\n", r->data.class_name[i], c->ap,
+               c->ap50, c->ap75, c->aps, c->apm, c->apl);
+    }
+    printf("\n%d pictures in %.1f s, %d detections", r->data.n, r->result.seconds,
+           r->result.results.n);
+    printf(r->result.skipped > 0 ? ", %d pictures could not be read\n" : "\n", r->result.skipped);
+}
+
+static enum vov_status run_eval(const struct cli *cli, const struct eval_options *o,
+                                struct eval_run *r, struct err *err)
+{
+    const struct dataset_options opt = {.log = &cli->log};
+    const int workers = evaluate_workers(o->threads);
+    TRY(dataset_open(cli->operand[2], true, &opt, &r->data, err));
+    if (r->data.n == 0) {
+        return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
+    }
+    TRY(evaluate(&r->detector, &r->data, workers, &cli->log, &r->result, err));
+    if (o->coco != NULL) {
+        TRY(results_write(o->coco, &r->result.results, err));
+    }
+    if (o->json) {
+        struct buf b = {0};
+        coco_report_json(&r->result.report, &r->data, false, &b);
+        printf("%s\n", b.p != NULL ? b.p : "");
+        buf_free(&b);
+    } else {
+        print_text(r);
+    }
+    return VOV_OK;
+}
+
+static int run(const struct cli *cli, const void *options)
+{
+    const struct eval_options *o = options;
+    struct eval_run r = {0};
+    struct err_list errs = {0};
+    struct err err = {0};
+    const struct model_options opt = {
+        .batch = o->batch > 0 ? o->batch : 4, .set = o->set.v, .n_set = o->set.n, .log = &cli->log};
+    int code = 0;
+    if (backend_open(NULL, o->threads, &r.be, &err) != VOV_OK) {
+        code = cli_fail(cli, &err);
+    } else if (detector_open(&r.detector, cli->operand[0], cli->operand[1], &opt, r.be, &errs) !=
+               VOV_OK) {
+        code = cli_fail_list(cli, &errs);
+    } else if (run_eval(cli, o, &r, &err) != VOV_OK) {
+        code = cli_fail(cli, &err);
+    } else if (r.result.skipped > 0) {
+        code = cli_exit_code(VOV_EFORMAT);
+    }
+    evaluation_free(&r.result);
+    dataset_free(&r.data);
+    detector_close(&r.detector);
+    backend_close(r.be);
+    return code;
+}
+
+const struct cli_command eval_command = {
+    .name = "eval",
+    .summary = "measure a detector on annotated pictures",
+    .operands = "CFG WEIGHTS DATA",
+    .min_operands = 3,
+    .max_operands = 3,
+    .options = eval_table,
+    .options_size = sizeof(struct eval_options),
+    .details =
+        "Prints COCO's twelve numbers and the average precision of each class, as pycocotools "
+        "gives them. DATA is a .data file, whose valid split is taken, or a COCO annotation "
+        "file.\n\nA picture that cannot be read is named, counted as one without detections, and "
+        "makes the exit code 4. With --json standard output is one object: {\"bbox\": {\"AP\": "
+        "..., "
+        "\"AP50\": ...}, \"per_class\": [...]}; -1 stands where there was nothing to measure.",
+    .examples = "vov eval cfg/detect/bccd.cfg runs/bccd/best.safetensors data/bccd.data\n"
+                "vov eval my.cfg best.safetensors val.json --json --coco results.json",
+    .run = run,
+};
