@@ -67,7 +67,7 @@ static enum vov_status run_eval(const struct cli *cli, const struct eval_options
     }
     if (o->json) {
         struct buf b = {0};
-        coco_report_json(&r->result.report, &r->data, false, &b);
+        evaluation_json(&r->result.report, &r->data, &b);
         printf("%s\n", b.p != NULL ? b.p : "");
         buf_free(&b);
     } else {
