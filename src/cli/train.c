@@ -122,7 +122,8 @@ static enum vov_status fine_tune(struct run *r, struct err *err)
     struct weights_report rep;
     struct safetensors st;
     TRY(safetensors_read(path, &st, err));
-    const enum vov_status status = weights_load(&st, path, "", true, p, p->val, &rep, err);
+    const struct weights_file file = {&st, path, ""};
+    const enum vov_status status = weights_load(&file, p, p->val, &rep, err);
     safetensors_free(&st);
     TRY(status);
     say(r, "weights: %d of the net's %d tensors taken from %s\n", rep.matched,

@@ -35,8 +35,9 @@ void params_set(const struct params *p, real *which, const struct tensor *t, con
 enum vov_status params_copy(struct params *dst, const struct params *src, struct err *err);
 
 /* After values were loaded into a graph that graph_fold_norms marked: multiplies norms into the
- * weights and biases of the convolutions before them. Once only. */
-void fold_weights(struct graph *g, struct params *p);
+ * weights and biases of the convolutions before them. Once for each loading. VOV_OK or VOV_ENOMEM.
+ */
+enum vov_status fold_weights(struct graph *g, struct params *p);
 
 /* Learnable numbers: weights, biases, gammas, betas. Frozen ones count. */
 size_t params_learnable(const struct graph *g);

@@ -40,12 +40,11 @@ static bool same_shape(const struct st_tensor *a, struct shape b)
     }
 }
 
-static const struct st_tensor *find(const struct safetensors *st, const char *prefix,
-                                    const char *name)
+static const struct st_tensor *find(const struct weights_file *f, const char *name)
 {
     char key[512];
-    const int n = snprintf(key, sizeof key, "%s%s", prefix, name);
-    return n > 0 && (size_t)n < sizeof key ? safetensors_find(st, key) : NULL;
+    const int n = snprintf(key, sizeof key, "%s%s", f->prefix, name);
+    return n > 0 && (size_t)n < sizeof key ? safetensors_find(f->st, key) : NULL;
 }
 
 static void note_misshapen(struct weights_report *r, const struct st_tensor *t, struct shape want)
@@ -61,18 +60,23 @@ static void note_misshapen(struct weights_report *r, const struct st_tensor *t, 
     list(r->misshapen_names, sizeof r->misshapen_names, text);
 }
 
-static bool is_momentum(const char *prefix, const struct st_tensor *t)
+/* The name behind the prefix, or NULL when s is no concern of f. */
+static const char *name_in(const struct weights_file *f, const struct st_tensor *s)
 {
-    const bool wanted = prefix[0] != '\0';
-    return !wanted && strncmp(t->name, WEIGHTS_MOMENTUM, strlen(WEIGHTS_MOMENTUM)) == 0;
+    const size_t n = strlen(f->prefix), n_momentum = strlen(WEIGHTS_MOMENTUM);
+    if (strncmp(s->name, f->prefix, n) != 0 ||
+        (n == 0 && strncmp(s->name, WEIGHTS_MOMENTUM, n_momentum) == 0)) {
+        return NULL;
+    }
+    return s->name + n;
 }
 
-static void compare(const struct safetensors *st, const char *prefix, const struct params *p,
-                    int n_params, struct weights_report *r)
+static void compare(const struct weights_file *f, const struct params *p, int n_params,
+                    struct weights_report *r)
 {
     for (int i = 0; i < n_params; i++) {
         const struct tensor *t = p->tensor[i];
-        const struct st_tensor *s = find(st, prefix, t->name);
+        const struct st_tensor *s = find(f, t->name);
         if ((t->flags & T_DERIVED) != 0) {
             continue;
         }
@@ -85,15 +89,11 @@ static void compare(const struct safetensors *st, const char *prefix, const stru
             r->matched++;
         }
     }
-    for (int i = 0; i < st->n; i++) {
-        const struct st_tensor *s = &st->tensor[i];
-        const size_t n_prefix = strlen(prefix);
-        if (is_momentum(prefix, s) || strncmp(s->name, prefix, n_prefix) != 0) {
-            continue;
-        }
-        if (params_find(p, s->name + n_prefix) == NULL) {
+    for (int i = 0; i < f->st->n; i++) {
+        const char *name = name_in(f, &f->st->tensor[i]);
+        if (name != NULL && params_find(p, name) == NULL) {
             r->extra++;
-            list(r->extra_names, sizeof r->extra_names, s->name);
+            list(r->extra_names, sizeof r->extra_names, f->st->tensor[i].name);
         }
     }
 }
@@ -116,22 +116,27 @@ static enum vov_status refuse(const char *path, const struct weights_report *r, 
                    r->extra_names);
 }
 
-static enum vov_status copy_one(const char *path, const struct st_tensor *s, struct params *p,
-                                real *which, const struct tensor *t, real *numbers, struct err *err)
+/* numbers: room for t. */
+static enum vov_status copy_one(const struct weights_file *f, const struct tensor *t,
+                                struct params *p, real *which, real *numbers, struct err *err)
 {
+    const struct st_tensor *s = find(f, t->name);
+    if (s == NULL || !same_shape(s, t->shape)) {
+        return VOV_OK;
+    }
     TRY(safetensors_numbers(s, numbers, err));
     for (size_t i = 0; i < s->count; i++) {
         if (!isfinite(numbers[i])) {
-            return err_set(err, VOV_EFORMAT, "%s: number %zu of tensor %s is not finite", path, i,
-                           s->name);
+            return err_set(err, VOV_EFORMAT, "%s: number %zu of tensor %s is not finite", f->path,
+                           i, s->name);
         }
     }
     params_set(p, which, t, numbers);
     return VOV_OK;
 }
 
-static enum vov_status copy_all(const struct safetensors *st, const char *path, const char *prefix,
-                                struct params *p, real *which, int n_params, struct err *err)
+static enum vov_status copy_all(const struct weights_file *f, struct params *p, real *which,
+                                int n_params, struct err *err)
 {
     size_t most = 1;
     for (int i = 0; i < n_params; i++) {
@@ -144,11 +149,7 @@ static enum vov_status copy_all(const struct safetensors *st, const char *path, 
     }
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n_params && status == VOV_OK; i++) {
-        const struct tensor *t = p->tensor[i];
-        const struct st_tensor *s = find(st, prefix, t->name);
-        if (s != NULL && same_shape(s, t->shape)) {
-            status = copy_one(path, s, p, which, t, numbers, err);
-        }
+        status = copy_one(f, p->tensor[i], p, which, numbers, err);
     }
     mem_free(numbers);
     return status;
@@ -158,28 +159,24 @@ static enum vov_status copy_all(const struct safetensors *st, const char *path, 
 static int params_of(const struct params *p, const real *which)
 {
     int n = p->n;
-    if (which == p->mom && p->mom != NULL) {
-        while (n > 0 && p->tensor[n - 1]->offset >= p->n_learn) {
-            n--;
-        }
+    while (p->mom != NULL && which == p->mom && n > 0 && p->tensor[n - 1]->offset >= p->n_learn) {
+        n--;
     }
     return n;
 }
 
-enum vov_status weights_load(const struct safetensors *st, const char *path, const char *prefix,
-                             bool partial, struct params *p, real *which,
+enum vov_status weights_load(const struct weights_file *f, struct params *p, real *which,
                              struct weights_report *report, struct err *err)
 {
     struct weights_report own = {0};
     const int n = params_of(p, which);
-    compare(st, prefix, p, n, &own);
+    compare(f, p, n, &own);
     if (report != NULL) {
         *report = own;
+    } else if (own.misshapen > 0 || own.missing > 0 || own.extra > 0) {
+        return refuse(f->path, &own, err);
     }
-    if (!partial && (own.misshapen > 0 || own.missing > 0 || own.extra > 0)) {
-        return refuse(path, &own, err);
-    }
-    return copy_all(st, path, prefix, p, which, n, err);
+    return copy_all(f, p, which, n, err);
 }
 
 static void get_numbers(const void *user, const struct st_source *s, real *out)

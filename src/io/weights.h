@@ -13,15 +13,20 @@ struct weights_report {
     char missing_names[100], misshapen_names[200], extra_names[100];
 };
 
+/* The tensors of a file whose names begin with `prefix`; "" leaves out those of the momentum. */
+struct weights_file {
+    const struct safetensors *st;
+    const char *path; /* for messages */
+    const char *prefix;
+};
+
 /*
- * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name. Tensors of
- * other prefixes ("momentum/" when prefix is "") are no concern of it. With `partial` what fits is
- * taken and the report says the rest; without it anything that does not fit is an error,
- * VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite; what came
- * before it has been taken then.
+ * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name. With a
+ * report what fits is taken and the report says the rest; without one anything that does not fit
+ * is an error, VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite;
+ * what came before it has been taken then.
  */
-enum vov_status weights_load(const struct safetensors *st, const char *path, const char *prefix,
-                             bool partial, struct params *p, real *which,
+enum vov_status weights_load(const struct weights_file *f, struct params *p, real *which,
                              struct weights_report *report, struct err *err);
 
 /* Describes parameter t as a tensor to write under `name`: its value, or its momentum where the

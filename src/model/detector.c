@@ -166,7 +166,8 @@ static enum vov_status load(struct detector *d, const char *path, const struct l
     struct safetensors st;
     struct params *p = &d->model.exec.params;
     TRY(safetensors_read(path, &st, err));
-    enum vov_status status = weights_load(&st, path, "", false, p, p->val, NULL, err);
+    const struct weights_file file = {&st, path, ""};
+    enum vov_status status = weights_load(&file, p, p->val, NULL, err);
     if (status == VOV_OK) {
         status = take_meta(d, &st, path, log, err);
     }

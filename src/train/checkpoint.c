@@ -77,27 +77,32 @@ static bool put(struct map *meta, const char *key, char *value)
     return value != NULL && map_put(meta, key, value);
 }
 
-static enum vov_status fill_meta(struct arena *mem, const struct model *m,
-                                 const struct run_state *s, struct map *meta, struct err *err)
+/* What the net and the data are. */
+static bool put_net(struct arena *mem, const struct model *m, const struct run_state *s,
+                    struct map *meta)
 {
-    const bool ok =
-        put(meta, "format", arena_strdup(mem, format_name)) &&
-        put(meta, "program", arena_strdup(mem, "vov " VOV_VERSION)) &&
-        put(meta, "cfg_name", arena_strdup(mem, m->cfg.path != NULL ? m->cfg.path : "")) &&
-        put(meta, "cfg", cfg_text(mem, m)) &&
-        put(meta, "classes", classes_text(mem, s->class_name, s->n_classes)) &&
-        put(meta, "category_ids", keys_text(mem, s->class_key, s->n_classes)) &&
-        put(meta, "pixels", pixels_text(mem, m)) &&
-        put(meta, "seed", arena_printf(mem, "%llu", (unsigned long long)s->seed)) &&
-        put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&
-        put(meta, "iterations", arena_printf(mem, "%ld", s->total)) &&
-        put(meta, "epoch", arena_printf(mem, "%d", s->epoch)) &&
-        put(meta, "best_ap", arena_printf(mem, "%.17g", s->best_ap)) &&
-        put(meta, "best_iteration", arena_printf(mem, "%ld", s->best_iteration)) &&
-        put(meta, "rng",
-            arena_printf(mem, "counter; keys: seed %llu, epoch %d, iteration %ld, purpose",
-                         (unsigned long long)s->seed, s->epoch, s->iteration));
-    return ok ? VOV_OK : err_nomem(err, 0);
+    return put(meta, "format", arena_strdup(mem, format_name)) &&
+           put(meta, "program", arena_strdup(mem, "vov " VOV_VERSION)) &&
+           put(meta, "cfg_name", arena_strdup(mem, m->cfg.path != NULL ? m->cfg.path : "")) &&
+           put(meta, "cfg", cfg_text(mem, m)) &&
+           put(meta, "classes", classes_text(mem, s->class_name, s->n_classes)) &&
+           put(meta, "category_ids", keys_text(mem, s->class_key, s->n_classes)) &&
+           put(meta, "pixels", pixels_text(mem, m));
+}
+
+/* Where the run is. */
+static bool put_state(struct arena *mem, const struct run_state *s, struct map *meta)
+{
+    const unsigned long long seed = s->seed;
+    return put(meta, "seed", arena_printf(mem, "%llu", seed)) &&
+           put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&
+           put(meta, "iterations", arena_printf(mem, "%ld", s->total)) &&
+           put(meta, "epoch", arena_printf(mem, "%d", s->epoch)) &&
+           put(meta, "best_ap", arena_printf(mem, "%.17g", s->best_ap)) &&
+           put(meta, "best_iteration", arena_printf(mem, "%ld", s->best_iteration)) &&
+           put(meta, "rng",
+               arena_printf(mem, "counter; keys: seed %llu, epoch %d, iteration %ld, purpose", seed,
+                            s->epoch, s->iteration));
 }
 
 /* The parameters in block order, then the momentum of those that learn. */
@@ -135,10 +140,9 @@ enum vov_status checkpoint_write(const char *path, const struct model *m, const 
         status = err_nomem(err, n_max * sizeof *source);
         goto done;
     }
-    status = fill_meta(&mem, m, s, &meta, err);
-    if (status == VOV_OK) {
-        status = safetensors_write(path, source, n, &meta, err);
-    }
+    status = put_net(&mem, m, s, &meta) && put_state(&mem, s, &meta)
+                 ? safetensors_write(path, source, n, &meta, err)
+                 : err_nomem(err, n_max * sizeof *source);
 
 done:
     map_free(&meta);
@@ -192,6 +196,7 @@ enum vov_status checkpoint_resume(const struct safetensors *st, const char *path
 {
     struct params *p = &m->exec.params;
     TRY(checkpoint_state(st, path, s, err));
-    TRY(weights_load(st, path, "", false, p, p->val, NULL, err));
-    return weights_load(st, path, WEIGHTS_MOMENTUM, false, p, p->mom, NULL, err);
+    const struct weights_file values = {st, path, ""}, momentum = {st, path, WEIGHTS_MOMENTUM};
+    TRY(weights_load(&values, p, p->val, NULL, err));
+    return weights_load(&momentum, p, p->mom, NULL, err);
 }
