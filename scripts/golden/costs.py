@@ -223,12 +223,13 @@ def rows():
 
 def main():
     print("/*\n * costs.h - what the networks of cfg/ must cost. Made by scripts/golden/costs.py.\n */")
+    print("#ifndef VOV_COSTS_H\n#define VOV_COSTS_H\n")
     print("struct cost_row {\n    const char *cfg, *set;\n    int size;\n"
           "    long long params, madds, mac, bn, activations;\n};\n")
     print("/* clang-format off */\nstatic const struct cost_row cost_rows[] = {")
     for cfg, change, size, cost in rows():
         print('    {"%s", "%s", %d, %s},' % (cfg, change, size, ", ".join(map(str, cost))))
-    print("};\n/* clang-format on */")
+    print("};\n/* clang-format on */\n\n#endif")
 
 
 if __name__ == "__main__":

@@ -205,11 +205,11 @@ enum vov_status build_add(struct builder *b, const char *name, enum act act, str
     return apart ? build_act(b, name_join(s, name, "act"), act, *y, y, err) : VOV_OK;
 }
 
-enum vov_status build_maxpool(struct builder *b, const char *name, int size, int stride, int pad,
-                              bool ceil_mode, struct tensor *x, struct tensor **y, struct err *err)
+enum vov_status build_maxpool(struct builder *b, const char *name, const struct maxpool_block *p,
+                              struct tensor *x, struct tensor **y, struct err *err)
 {
     const struct pool_attr a = {
-        .d = {size, stride, pad / 2}, .pad_total = pad, .ceil_mode = ceil_mode};
+        .d = {p->size, p->stride, p->pad / 2}, .pad_total = p->pad, .ceil_mode = p->ceil_mode};
 
     return build_op(b, &(struct brick){&op_maxpool, name, &a}, &x, 1, y, err);
 }

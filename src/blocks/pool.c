@@ -29,9 +29,14 @@ static enum vov_status maxpool_build(struct builder *b, const void *keys, struct
 {
     const struct maxpool_keys *k = keys;
     const int size = k->size > 0 ? k->size : k->stride;
-    const int padding = k->padding < 0 ? size - 1 : k->padding;
+    const struct maxpool_block p = {
+        .size = size,
+        .stride = k->stride,
+        .pad = k->padding < 0 ? size - 1 : k->padding,
+        .ceil_mode = k->ceil,
+    };
 
-    return build_maxpool(b, "", size, k->stride, padding, k->ceil, b->cur, &b->cur, err);
+    return build_maxpool(b, "", &p, b->cur, &b->cur, err);
 }
 
 const struct section_type section_maxpool = {

@@ -109,8 +109,14 @@ enum vov_status build_concat(struct builder *b, const char *name, struct tensor 
                              struct tensor **y, struct err *err);
 enum vov_status build_add(struct builder *b, const char *name, enum act act, struct tensor *x1,
                           struct tensor *x2, struct tensor **y, struct err *err);
-enum vov_status build_maxpool(struct builder *b, const char *name, int size, int stride, int pad,
-                              bool ceil_mode, struct tensor *x, struct tensor **y, struct err *err);
+/* pad: rows and columns on both sides together, as Darknet's. ceil_mode: a last window that the
+ * edge cuts counts. */
+struct maxpool_block {
+    int size, stride, pad;
+    bool ceil_mode;
+};
+enum vov_status build_maxpool(struct builder *b, const char *name, const struct maxpool_block *p,
+                              struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_avgpool(struct builder *b, const char *name, int size, int stride,
                               struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_avgpool_global(struct builder *b, const char *name, struct tensor *x,

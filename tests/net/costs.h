@@ -1,6 +1,9 @@
 /*
  * costs.h - what the networks of cfg/ must cost. Made by scripts/golden/costs.py.
  */
+#ifndef VOV_COSTS_H
+#define VOV_COSTS_H
+
 struct cost_row {
     const char *cfg, *set;
     int size;
@@ -66,3 +69,5 @@ static const struct cost_row cost_rows[] = {
     {"cifar/osa5x43", "", 32, 1168131, 263710866, 2594490, 698368, 698378},
 };
 /* clang-format on */
+
+#endif
