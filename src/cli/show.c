@@ -28,10 +28,12 @@ struct need {
     char why_not[400];
     int batch;
     size_t arena, scratch, params, apart; /* bytes; apart: were no buffer ever used again */
+    struct buf table;                     /* every buffer, when that is asked for */
 };
 
 struct show {
     const struct cli *cli;
+    bool list_buffers;
     struct model_options opt; /* with what is common to all builds */
     struct model costs;       /* one picture, norms kept */
     struct need inference, training;
@@ -96,8 +98,28 @@ static size_t param_bytes(const struct graph *g, bool training)
     return sizeof(real) * (training ? all + 2 * learn : all); /* gradient and momentum */
 }
 
+/* Where each buffer lies and in which steps it is in use; slices lie in another's buffer. */
+static void list_buffers(const struct graph *g, const struct plan *plan, struct buf *out)
+{
+    for (int i = 0; i < plan->n_items; i++) {
+        const struct plan_item *item = &plan->items[i];
+
+        if (item->bytes == 0) {
+            continue;
+        }
+        buf_printf(out, "  %12zu  %12zu  %5d - %-5d", item->offset, item->bytes, item->first[0],
+                   item->last[0]);
+        if (item->first[1] <= item->last[1]) {
+            buf_printf(out, "  %5d - %-5d", item->first[1], item->last[1]);
+        } else {
+            buf_printf(out, "  %13s", "");
+        }
+        buf_printf(out, "  %s%s\n", g->tensors[i / 2]->name, i % 2 == 1 ? " (gradient)" : "");
+    }
+}
+
 /* Plans for one graph, packed and not. */
-static enum vov_status plan_need(struct model *m, struct backend *be, struct need *need,
+static enum vov_status plan_need(struct model *m, struct backend *be, bool list, struct need *need,
                                  struct err *err)
 {
     const struct plan_options packed = {.again = m->graph.training, .reuse = true};
@@ -112,6 +134,9 @@ static enum vov_status plan_need(struct model *m, struct backend *be, struct nee
     TRY(plan_build(&m->graph, be, &packed, &plan, err));
     need->arena = plan.arena_bytes;
     need->scratch = plan.scratch_bytes;
+    if (list) {
+        list_buffers(&m->graph, &plan, &need->table);
+    }
     plan_free(&plan);
     need->params = param_bytes(&m->graph, m->graph.training);
     return VOV_OK;
@@ -135,7 +160,7 @@ static enum vov_status find_need(struct show *s, const char *path, struct backen
         snprintf(need->why_not, sizeof need->why_not, "%s", errs.item[0].msg);
         status = training ? VOV_OK : err_set(err, status, "%s", need->why_not);
     } else {
-        status = plan_need(&m, be, need, err);
+        status = plan_need(&m, be, s->list_buffers, need, err);
         need->possible = status == VOV_OK;
     }
     model_close(&m);
@@ -251,6 +276,9 @@ static void text_need(struct buf *b, const char *what, const struct need *n, boo
                    "had its own place\n",
                    "", n->arena, n->apart, mib(n->apart));
         buf_printf(b, "%-10s %.2f MiB in all\n", "", mib(n->arena + n->scratch + n->params));
+        buf_printf(b, "  %12s  %12s  %13s  %13s\n", "at byte", "bytes", "in use, steps",
+                   "and again");
+        buf_add(b, n->table.p, n->table.n);
     }
 }
 
@@ -328,6 +356,7 @@ static int show_run(const struct cli *cli, const void *options)
     struct err err = {0};
     int code;
 
+    s.list_buffers = o->memory && !o->json;
     s.opt.set = o->set.v;
     s.opt.n_set = o->set.n;
     s.opt.log = &cli->log;
@@ -343,13 +372,15 @@ static int show_run(const struct cli *cli, const void *options)
         code = print_show(cli, &s, o);
     }
     model_close(&s.costs);
+    buf_free(&s.inference.table);
+    buf_free(&s.training.table);
     return code;
 }
 
 #define AT(field) offsetof(struct show_options, field)
 static const struct cli_option show_table[] = {
     {"json", 0, OPT_FLAG, AT(json), NULL, 0, 0, "print one JSON object"},
-    {"memory", 0, OPT_FLAG, AT(memory), NULL, 0, 0, "say more about the plans"},
+    {"memory", 0, OPT_FLAG, AT(memory), NULL, 0, 0, "list every buffer of the plans, too"},
     {"set", 0, OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0,
      "change a key of the sections of that type or name"},
     {"batch", 0, OPT_INT, AT(batch), "N", 1, 65536, "pictures that the plans are for (1)"},
