@@ -58,8 +58,6 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
     c->ops.name = "cpu";
     c->kernels = best_kernels();
     fast_conv_entries(&c->ops);
-    fast_norm_entries(&c->ops);
-    fast_basic_entries(&c->ops);
     *be = &c->be;
     return VOV_OK;
 }

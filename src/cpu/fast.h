@@ -8,7 +8,5 @@
 #include "backend/backend.h"
 
 void fast_conv_entries(struct backend_ops *ops);
-void fast_norm_entries(struct backend_ops *ops);
-void fast_basic_entries(struct backend_ops *ops);
 
 #endif

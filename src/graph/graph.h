@@ -48,8 +48,8 @@ struct tensor *graph_param(struct graph *g, struct node *n, const char *name, st
 
 struct node *graph_find(const struct graph *g, const char *name); /* NULL: none */
 
-/* True when no node after `index` reads t (or, for a concat's output, any slice of it). */
-int tensor_last_use(const struct graph *g, const struct tensor *t); /* node index, -1: never */
+/* Index of the last node that reads t or, when t is a root, any slice of it; -1: none does. */
+int tensor_last_use(const struct graph *g, const struct tensor *t);
 int tensor_n_uses(const struct graph *g, const struct tensor *t);
 
 /* The passes, in this order. Each is a pure function of the graph: same graph, same result. */

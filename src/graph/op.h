@@ -119,13 +119,19 @@ struct op_type {
      * norm, an activation after a convolution); true when done. NULL: it never can. */
     enum vov_status (*absorb)(struct graph *g, struct node *n, const struct node *next, bool *done);
     /* Multiplies what was absorbed into n's weights; NULL: nothing to do. */
-    enum vov_status (*fold)(const struct node *n, struct params *p, struct err *err);
+    enum vov_status (*fold)(const struct node *n, struct params *p);
 };
 
 /* 1 when the gradient of input i is to be added to what is there, else 0. */
 static inline real node_beta(const struct node *n, int i)
 {
     return n->gmode[i] == GRAD_ADD ? 1 : 0;
+}
+
+/* True when b is nothing but the channels from `first` on of a, in one buffer. */
+static inline bool tensor_is_window(const struct tensor *a, int first, const struct tensor *b)
+{
+    return a->root == b->root && b->c_off == a->c_off + first;
 }
 
 /* A parameter of which a gradient is wanted. */

@@ -1,0 +1,199 @@
+/*
+ * augment.c - SSD's training pictures (paper.md 4.5; Liu et al. 2016, 2.2): colours are distorted,
+ * the picture is laid on a larger canvas of mean colour, a window is cut out of that, and the
+ * window is brought to the input's size, now and then mirrored. Canvas and cut are one window in
+ * coordinates of the picture, so that all this costs a single resampling.
+ */
+#include "augment.h"
+
+#include "base/mem.h"
+#include "det/box.h"
+#include "distort.h"
+#include "resample.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CROP_TRIALS = 50 };
+
+/* SSD's seven samplers: a window must reach this overlap with some object. The first takes the
+ * whole canvas; the last, "at most 1", takes any window when there is an object at all. */
+static const double crop_min_iou[] = {-1, 0.1, 0.3, 0.5, 0.7, 0.9, 0};
+enum { N_SAMPLERS = sizeof crop_min_iou / sizeof *crop_min_iou };
+
+static bool is_target(const struct truth *t)
+{
+    return !t->crowd && !t->difficult;
+}
+
+/* A window that holds the picture somewhere on a canvas up to max_expand times as large. */
+static struct window expand(const struct augment *a, struct rng *r, const struct image *img)
+{
+    struct window w = {0, 0, img->width, img->height};
+
+    if (rng_uniform(r) >= a->expand) {
+        return w;
+    }
+    const double ratio = rng_range(r, 1, fmax(1, a->max_expand));
+    w.width = (int)lround(img->width * ratio);
+    w.height = (int)lround(img->height * ratio);
+    w.x = -rng_int(r, w.width - img->width + 1);
+    w.y = -rng_int(r, w.height - img->height + 1);
+    return w;
+}
+
+/* Scale and shape of one trial, in whole pixels of the canvas. */
+static struct window random_window(struct rng *r, const struct window *canvas)
+{
+    const double scale = rng_range(r, 0.3, 1);
+    const double lo = fmax(0.5, scale * scale), hi = fmin(2, 1 / (scale * scale));
+    const double aspect = rng_range(r, lo, hi);
+    const double w = fmin(1, scale * sqrt(aspect)), h = fmin(1, scale / sqrt(aspect));
+    struct window out;
+
+    out.width = (int)fmax(1, lround(w * canvas->width));
+    out.height = (int)fmax(1, lround(h * canvas->height));
+    out.x = canvas->x + rng_int(r, canvas->width - out.width + 1);
+    out.y = canvas->y + rng_int(r, canvas->height - out.height + 1);
+    return out;
+}
+
+static bool reaches_overlap(const struct window *w, const struct item *it, double min_iou)
+{
+    const struct box b = {w->x, w->y, (real)w->x + w->width, (real)w->y + w->height};
+
+    for (int i = 0; i < it->n_truth; i++) {
+        if (is_target(&it->truth[i]) && (double)box_iou(&b, &it->truth[i].box) >= min_iou) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One of the windows that the samplers found, each as likely as the others. */
+static struct window crop(const struct augment *a, struct rng *r, const struct item *it,
+                          struct window canvas)
+{
+    struct window found[N_SAMPLERS] = {canvas};
+    int n = 1;
+
+    if (rng_uniform(r) >= a->crop) {
+        return canvas;
+    }
+    for (int s = 1; s < N_SAMPLERS; s++) {
+        for (int trial = 0; trial < CROP_TRIALS; trial++) {
+            const struct window w = random_window(r, &canvas);
+            if (reaches_overlap(&w, it, crop_min_iou[s])) {
+                found[n++] = w;
+                break;
+            }
+        }
+    }
+    return found[rng_int(r, n)];
+}
+
+/* The truth row of a box seen through the window; false when its centre is outside or nothing of
+ * at least one input pixel is left. */
+static bool truth_row(const struct truth *t, const struct window *w, const struct target *to,
+                      const struct pixels *px, real row[5])
+{
+    const struct box in = {w->x, w->y, (real)w->x + w->width, (real)w->y + w->height};
+    const real cx = (t->box.x0 + t->box.x1) / 2, cy = (t->box.y0 + t->box.y1) / 2;
+
+    if (cx < in.x0 || cx >= in.x1 || cy < in.y0 || cy >= in.y1) {
+        return false;
+    }
+    const struct box b = {
+        t->box.x0 > in.x0 ? t->box.x0 : in.x0, t->box.y0 > in.y0 ? t->box.y0 : in.y0,
+        t->box.x1 < in.x1 ? t->box.x1 : in.x1, t->box.y1 < in.y1 ? t->box.y1 : in.y1};
+    const real sx = (real)to->width / w->width, sy = (real)to->height / w->height;
+    real x0 = (b.x0 - w->x) * sx, x1 = (b.x1 - w->x) * sx;
+
+    if (x1 - x0 < 1 || (b.y1 - b.y0) * sy < 1) {
+        return false;
+    }
+    if (to->mirror) {
+        const real left = to->width - x1;
+        x1 = to->width - x0;
+        x0 = left;
+    }
+    row[0] = (x0 + to->x) / px->width;
+    row[1] = ((b.y0 - w->y) * sy + to->y) / px->height;
+    row[2] = (x1 + to->x) / px->width;
+    row[3] = ((b.y1 - w->y) * sy + to->y) / px->height;
+    row[4] = (real)(t->class_id + 1);
+    return true;
+}
+
+static real row_area(const real *row)
+{
+    return (row[2] - row[0]) * (row[3] - row[1]);
+}
+
+/* Rows in the order of the annotation; where there are more than fit, the largest are kept. */
+static void fill_truth(const struct item *it, const struct window *w, const struct target *to,
+                       const struct pixels *px, int max_boxes, real *truth)
+{
+    int n = 0;
+
+    memset(truth, 0, (size_t)max_boxes * 5 * sizeof *truth);
+    for (int i = 0; i < it->n_truth; i++) {
+        real row[5];
+        if (!is_target(&it->truth[i]) || !truth_row(&it->truth[i], w, to, px, row)) {
+            continue;
+        }
+        if (n < max_boxes) {
+            memcpy(truth + (size_t)n++ * 5, row, sizeof row);
+            continue;
+        }
+        int least = 0;
+        for (int k = 1; k < n; k++) {
+            least = row_area(truth + k * 5) < row_area(truth + least * 5) ? k : least;
+        }
+        if (n > 0 && row_area(row) > row_area(truth + least * 5)) {
+            memcpy(truth + (size_t)least * 5, row, sizeof row);
+        }
+    }
+}
+
+/* As image_fit does: the largest size of the window's shape that goes into the input, in its
+ * middle. */
+static void target_letterbox(int width, int height, const struct pixels *px, struct target *to)
+{
+    const double scale = fmin((double)px->width / width, (double)px->height / height);
+
+    to->width = (int)fmin(px->width, fmax(1, lround(width * scale)));
+    to->height = (int)fmin(px->height, fmax(1, lround(height * scale)));
+    to->x = (px->width - to->width) / 2;
+    to->y = (px->height - to->height) / 2;
+}
+
+enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
+                              const struct item *it, const struct pixels *px, int max_boxes,
+                              real *planes, real *truth, struct err *err)
+{
+    const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
+    struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
+    struct image changed = {0};
+    const struct distortion d = distort_choose(a->distort, r);
+    const struct window canvas = expand(a, r, img);
+    const struct window w = crop(a, r, it, canvas);
+    const enum resample kind =
+        a->any_resize ? (enum resample)rng_int(r, RESAMPLE_KINDS) : RESAMPLE_LINEAR;
+
+    to.mirror = rng_uniform(r) < a->flip;
+    if (px->letterbox) {
+        target_letterbox(w.width, w.height, px, &to);
+        memset(planes, 0, 3 * plane * sizeof *planes);
+    }
+    fill_truth(it, &w, &to, px, max_boxes, truth);
+    if (d.n > 0) {
+        if (!distort_apply(&d, img, &changed)) {
+            return err_nomem(err, (size_t)img->width * (size_t)img->height * 3);
+        }
+        img = &changed;
+    }
+    const enum vov_status status = resample(img, &w, kind, px, &to);
+    image_free(&changed);
+    return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * plane * sizeof *planes);
+}

@@ -1,0 +1,343 @@
+/*
+ * loader.c - see loader.h. Pictures are numbered: picture g of a run is place g % batch of batch
+ * g / batch. Workers take the numbers in turn and fill places of a ring of batches; the consumer
+ * waits for the batch whose turn it is. An epoch is as many whole batches as the data set gives, in
+ * an order shuffled by (seed, epoch); what is left over sits that epoch out.
+ */
+#include "loader.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { DEPTH = 4 }; /* batches in the ring: one lent out, three made ahead */
+
+struct slot {
+    struct batch b;
+    int missing; /* places not filled yet */
+};
+
+struct order {
+    int *item; /* [n] of `epoch` */
+    long epoch;
+};
+
+struct loader {
+    const struct dataset *d;
+    struct loader_options opt;
+    long per_epoch; /* batches */
+    size_t planes;  /* numbers of one picture */
+    struct slot slot[DEPTH];
+    pthread_t *thread;
+    int n_threads;
+
+    pthread_mutex_t mutex; /* over all below, and the log */
+    pthread_cond_t changed;
+    long next;  /* picture to be taken */
+    long taken; /* batches that the consumer has got, and those before the first */
+    bool lent;  /* batch taken - 1 is in the consumer's hands */
+    bool stop;
+    bool *bad; /* [n] pictures that could not be read */
+    int n_bad;
+    struct err failed;
+};
+
+long loader_batches(const struct loader *l)
+{
+    return l->per_epoch;
+}
+
+/* What place g holds: the item, and the epoch for its random key. -1: past an evaluation's end. */
+static int item_at(const struct loader *l, struct order *o, long g, long *epoch)
+{
+    const long batch = g / l->opt.batch, place = g % l->opt.batch;
+
+    if (!l->opt.train) {
+        *epoch = 0;
+        return g < l->d->n ? (int)g : -1;
+    }
+    *epoch = batch / l->per_epoch;
+    if (o->epoch != *epoch) {
+        struct rng r = rng_open(l->opt.seed, RNG_ORDER, (uint64_t)*epoch, 0);
+        for (int i = 0; i < l->d->n; i++) {
+            o->item[i] = i;
+        }
+        rng_shuffle(&r, o->item, l->d->n);
+        o->epoch = *epoch;
+    }
+    return (int)((batch % l->per_epoch * l->opt.batch + place) % l->d->n);
+}
+
+/* Notes a picture that cannot be read, once, and ends the run when there are too many. */
+static void note_bad(struct loader *l, int item, const struct err *why)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (!l->bad[item]) {
+        l->bad[item] = true;
+        l->n_bad++;
+        log_put(l->opt.log, LOG_WARN, "%s; the picture is %s", why->msg,
+                l->opt.train ? "replaced by another" : "taken as empty");
+        if (l->n_bad > l->opt.max_skipped) {
+            err_set(&l->failed, VOV_EFORMAT,
+                    "%d pictures cannot be read, more than the %d allowed; the last: %.200s; look "
+                    "at all of them with `vov data check`",
+                    l->n_bad, l->opt.max_skipped, why->msg);
+        }
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static enum vov_status prepare(const struct loader *l, int item, long epoch,
+                               const struct image *img, struct batch *b, int place, struct err *err)
+{
+    const struct pixels *px = &l->opt.pixels;
+    real *planes = b->images + (size_t)place * l->planes;
+
+    b->item[place] = item;
+    b->width[place] = img->width;
+    b->height[place] = img->height;
+    if (l->opt.train) {
+        struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
+        b->where[place] = (struct placing){1, 1, 0, 0};
+        return augment_apply(&l->opt.augment, &r, img, &l->d->item[item], px, l->opt.max_boxes,
+                             planes, b->truth + (size_t)place * (size_t)l->opt.max_boxes * 5, err);
+    }
+    return image_fit(img, px, planes, &b->where[place]) == VOV_OK
+               ? VOV_OK
+               : err_nomem(err, l->planes * sizeof *planes);
+}
+
+/* Fills one place. A picture that cannot be read is replaced by the next of the epoch's order
+ * (training) or left zero. *skipped counts them. */
+static enum vov_status fill_place(struct loader *l, struct order *o, long g, int *skipped,
+                                  struct err *err)
+{
+    struct batch *b = &l->slot[g / l->opt.batch % DEPTH].b;
+    const int place = (int)(g % l->opt.batch), n = l->d->n;
+    long epoch;
+    const int at = item_at(l, o, g, &epoch);
+
+    for (int tries = 0; tries < (l->opt.train ? n : 1); tries++) {
+        const int item = l->opt.train ? o->item[(at + tries) % n] : at;
+        struct err why = {0};
+        struct image img = {0};
+        const enum vov_status read = image_read(l->d->item[item].path, NULL, &img, &why);
+
+        if (read == VOV_ENOMEM) {
+            *err = why;
+            return read;
+        }
+        if (read == VOV_OK) {
+            const enum vov_status status = prepare(l, item, epoch, &img, b, place, err);
+            image_free(&img);
+            return status;
+        }
+        note_bad(l, item, &why);
+        ++*skipped;
+    }
+    if (l->opt.train) {
+        return err_set(err, VOV_EFORMAT, "%s: none of its %d pictures can be read", l->d->path, n);
+    }
+    b->item[place] = at;
+    b->width[place] = b->height[place] = 0;
+    b->where[place] = (struct placing){1, 1, 0, 0};
+    memset(b->images + (size_t)place * l->planes, 0, l->planes * sizeof *b->images);
+    return VOV_OK;
+}
+
+/* Whether picture g may be worked on: the ring must have room, the evaluation must have it. */
+static bool may_take(const struct loader *l, long g)
+{
+    const long first_held = l->taken - (l->lent ? 1 : 0);
+
+    return g / l->opt.batch < first_held + DEPTH && (l->opt.train || g < l->d->n);
+}
+
+/* The first place of a batch prepares its slot. Called with the mutex held. */
+static void begin_batch(struct loader *l, long number)
+{
+    struct slot *s = &l->slot[number % DEPTH];
+    const long left = l->d->n - number * l->opt.batch;
+
+    s->b.number = number;
+    s->b.epoch = l->opt.train ? (int)(number / l->per_epoch) : 0;
+    s->b.n = !l->opt.train && left < l->opt.batch ? (int)left : l->opt.batch;
+    s->b.skipped = 0;
+    s->missing = s->b.n;
+}
+
+static void *work(void *arg)
+{
+    struct loader *l = arg;
+    struct order o = {mem_alloc((size_t)l->d->n, sizeof(int)), -1};
+    struct err err = {0};
+
+    if (o.item == NULL) {
+        err_nomem(&err, (size_t)l->d->n * sizeof(int));
+    }
+    pthread_mutex_lock(&l->mutex);
+    while (!l->stop && l->failed.code == VOV_OK && err.code == VOV_OK) {
+        const long g = l->next;
+        if (!may_take(l, g)) {
+            pthread_cond_wait(&l->changed, &l->mutex);
+            continue;
+        }
+        l->next++;
+        if (g % l->opt.batch == 0) {
+            begin_batch(l, g / l->opt.batch);
+        }
+        pthread_mutex_unlock(&l->mutex);
+        int skipped = 0;
+        fill_place(l, &o, g, &skipped, &err);
+        pthread_mutex_lock(&l->mutex);
+        struct slot *s = &l->slot[g / l->opt.batch % DEPTH];
+        s->b.skipped += skipped;
+        s->missing--;
+        pthread_cond_broadcast(&l->changed);
+    }
+    if (err.code != VOV_OK && l->failed.code == VOV_OK) {
+        l->failed = err;
+    }
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    mem_free(o.item);
+    return NULL;
+}
+
+static bool slot_open(const struct loader *l, struct slot *s)
+{
+    const size_t n = (size_t)l->opt.batch;
+    struct batch *b = &s->b;
+
+    b->images = mem_alloc(n * l->planes, sizeof *b->images);
+    b->truth = mem_alloc(n * (size_t)l->opt.max_boxes * 5 + 1, sizeof *b->truth);
+    b->item = mem_alloc(n, sizeof *b->item);
+    b->where = mem_alloc(n, sizeof *b->where);
+    b->width = mem_alloc(n, sizeof *b->width);
+    b->height = mem_alloc(n, sizeof *b->height);
+    b->number = -1;
+    return b->images != NULL && b->truth != NULL && b->item != NULL && b->where != NULL &&
+           b->width != NULL && b->height != NULL;
+}
+
+static void slot_close(struct slot *s)
+{
+    mem_free(s->b.images);
+    mem_free(s->b.truth);
+    mem_free(s->b.item);
+    mem_free(s->b.where);
+    mem_free(s->b.width);
+    mem_free(s->b.height);
+}
+
+static enum vov_status start_workers(struct loader *l, struct err *err)
+{
+    const int want = l->opt.workers > 0 ? l->opt.workers : 1;
+
+    l->thread = mem_alloc((size_t)want, sizeof *l->thread);
+    if (l->thread == NULL) {
+        return err_nomem(err, (size_t)want * sizeof *l->thread);
+    }
+    for (; l->n_threads < want; l->n_threads++) {
+        if (pthread_create(&l->thread[l->n_threads], NULL, work, l) != 0) {
+            return err_set(err, VOV_ENOMEM, "the system gives no thread for loading pictures");
+        }
+    }
+    return VOV_OK;
+}
+
+static enum vov_status fill_loader(struct loader *l, struct err *err)
+{
+    bool ok = true;
+
+    l->bad = mem_alloc((size_t)l->d->n, sizeof *l->bad);
+    for (int i = 0; i < DEPTH; i++) {
+        ok = slot_open(l, &l->slot[i]) && ok;
+    }
+    if (!ok || l->bad == NULL) {
+        return err_nomem(err, DEPTH * (size_t)l->opt.batch * l->planes * sizeof(real));
+    }
+    return start_workers(l, err);
+}
+
+enum vov_status loader_open(const struct dataset *d, const struct loader_options *opt,
+                            long first_batch, struct loader **out, struct err *err)
+{
+    struct loader *l;
+
+    *out = NULL;
+    if (d->n < 1) {
+        return err_set(err, VOV_EFORMAT, "%s: no pictures in it", d->path);
+    }
+    l = mem_alloc(1, sizeof *l);
+    if (l == NULL) {
+        return err_nomem(err, sizeof *l);
+    }
+    l->d = d;
+    l->opt = *opt;
+    l->planes = 3 * (size_t)opt->pixels.width * (size_t)opt->pixels.height;
+    l->per_epoch = opt->train ? d->n / opt->batch : (d->n + opt->batch - 1) / opt->batch;
+    l->per_epoch = l->per_epoch > 0 ? l->per_epoch : 1;
+    l->taken = first_batch;
+    l->next = first_batch * opt->batch;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    const enum vov_status status = fill_loader(l, err);
+    if (status != VOV_OK) {
+        loader_close(l);
+        return status;
+    }
+    *out = l;
+    return VOV_OK;
+}
+
+enum vov_status loader_next(struct loader *l, struct batch **b, struct err *err)
+{
+    enum vov_status status = VOV_OK;
+
+    *b = NULL;
+    pthread_mutex_lock(&l->mutex);
+    l->lent = false; /* the batch before is given back */
+    pthread_cond_broadcast(&l->changed);
+    if (l->opt.train || l->taken < l->per_epoch) {
+        struct slot *s = &l->slot[l->taken % DEPTH];
+        while (l->failed.code == VOV_OK && (s->b.number != l->taken || s->missing > 0)) {
+            pthread_cond_wait(&l->changed, &l->mutex);
+        }
+        if (l->failed.code != VOV_OK) {
+            status = l->failed.code;
+            if (err != NULL) {
+                *err = l->failed;
+            }
+        } else {
+            *b = &s->b;
+            l->taken++;
+            l->lent = true;
+        }
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return status;
+}
+
+void loader_close(struct loader *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&l->mutex);
+    l->stop = true;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    for (int i = 0; i < l->n_threads; i++) {
+        pthread_join(l->thread[i], NULL);
+    }
+    for (int i = 0; i < DEPTH; i++) {
+        slot_close(&l->slot[i]);
+    }
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->mutex);
+    mem_free(l->thread);
+    mem_free(l->bad);
+    mem_free(l);
+}

@@ -1,0 +1,117 @@
+/*
+ * conv.c - 2-D convolution. y[n,o] = act(sum over c of w[o,c] * x[n,c] + bias[o]), channels in
+ * groups. The weight is [out_c, x.c / groups, kh, kw].
+ */
+#include "util.h"
+
+static enum vov_status check_attr(const struct conv_attr *a, int in_c, struct err *err)
+{
+    const struct conv_desc *d = &a->d;
+    if (a->out_c < 1 || d->kh < 1 || d->kw < 1 || d->stride < 1 || d->pad < 0 || d->dilation < 1 ||
+        d->groups < 1) {
+        return err_set(err, VOV_ESHAPE,
+                       "%d filters of %dx%d, stride %d, padding %d, dilation %d, %d groups: all "
+                       "but the padding must be at least 1",
+                       a->out_c, d->kh, d->kw, d->stride, d->pad, d->dilation, d->groups);
+    }
+    if (in_c % d->groups != 0 || a->out_c % d->groups != 0) {
+        return err_set(err, VOV_ESHAPE,
+                       "%d input and %d output channels do not divide into %d groups", in_c,
+                       a->out_c, d->groups);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status conv_infer(struct graph *g, struct node *n, struct err *err)
+{
+    const struct conv_attr *a = n->attr;
+    const struct param_init zero = {INIT_CONST, 0};
+    TRY(count_inputs(n, 1, 1, err));
+    const struct shape x = n->in[0]->shape;
+    TRY(check_attr(a, x.c, err));
+    TRY(check_fused(g, a->act, err));
+    const long long h = conv_size(x.h, a->d.kh, &a->d), w = conv_size(x.w, a->d.kw, &a->d);
+    if (h < 1 || w < 1) {
+        return err_set(err, VOV_ESHAPE, "a %dx%d input leaves nothing of a %dx%d kernel", x.h, x.w,
+                       a->d.kh, a->d.kw);
+    }
+    const struct shape weight = {a->out_c, x.c / a->d.groups, a->d.kh, a->d.kw};
+    const double fan_in = (double)weight.c * weight.h * weight.w;
+    graph_out(g, n, (struct shape){x.n, a->out_c, (int)h, (int)w});
+    graph_param(g, n, "weight", weight, PARAM_WEIGHT, init_or_he(a->init, fan_in));
+    if (a->bias) {
+        graph_param(g, n, "bias", (struct shape){1, a->out_c, 1, 1}, PARAM_BIAS, zero);
+    }
+    return VOV_OK;
+}
+
+static void conv_saves(const struct node *n, unsigned *in, unsigned *out)
+{
+    const struct conv_attr *a = n->attr;
+    *in = param_learns(n->param[0]);
+    *out = a->act != ACT_LINEAR;
+}
+
+static size_t conv_scratch(const struct node *n, struct backend *be, bool training)
+{
+    const struct conv_attr *a = n->attr;
+    const int last = training ? CONV_BWD_WEIGHT : CONV_FWD;
+    size_t most = 0;
+    for (int pass = CONV_FWD; pass <= last; pass++) {
+        const size_t bytes =
+            be->ops->conv_scratch(be, &a->d, (enum conv_pass)pass, n->in[0]->val, n->out[0]->val);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static void conv_forward(const struct node *n, const struct op_ctx *ctx)
+{
+    const struct conv_attr *a = n->attr;
+    ctx->be->ops->conv_fwd(ctx->be, &a->d, n->in[0]->val, n->param[0]->val.p,
+                           a->bias ? n->param[1]->val.p : NULL, a->act, n->out[0]->val,
+                           ctx->scratch);
+}
+
+static void conv_backward(const struct node *n, const struct op_ctx *ctx)
+{
+    const struct conv_attr *a = n->attr;
+    const struct backend_ops *ops = ctx->be->ops;
+    const struct view dy = n->out[0]->grad;
+    unfuse_act(n, ctx, a->act);
+    if (n->gmode[0] != GRAD_NONE) {
+        ops->conv_bwd_data(ctx->be, &a->d, n->param[0]->val.p, dy, node_beta(n, 0), n->in[0]->grad,
+                           ctx->scratch);
+    }
+    if (param_learns(n->param[0])) {
+        ops->conv_bwd_weight(ctx->be, &a->d, n->in[0]->val, dy, n->param[0]->grad.p,
+                             a->bias ? n->param[1]->grad.p : NULL, ctx->scratch);
+    } else if (a->bias && param_learns(n->param[1])) {
+        ops->channel_sum(ctx->be, dy, n->param[1]->grad.p);
+    }
+}
+
+static void conv_count(const struct node *n, struct op_cost *cost)
+{
+    const struct shape y = n->out[0]->shape;
+    conv_cost(n, (int64_t)y.n * y.h * y.w, cost);
+}
+
+static enum vov_status conv_fold_rows(const struct node *n, struct params *p)
+{
+    return conv_fold(n, p, false);
+}
+
+const struct op_type op_conv = {
+    .name = "convolutional",
+    .attr_size = sizeof(struct conv_attr),
+    .saves = conv_saves,
+    .view_out = true,
+    .infer = conv_infer,
+    .scratch = conv_scratch,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .cost = conv_count,
+    .absorb = conv_absorb,
+    .fold = conv_fold_rows,
+};
