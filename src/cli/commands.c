@@ -7,6 +7,9 @@
 
 const struct cli_command *const cli_commands[] = {
     &help_command,
+    &train_command,
+    &eval_command,
+    &detect_command,
     &show_command,
     NULL,
 };
