@@ -17,7 +17,7 @@ CC := gcc
 endif
 
 O := build/$(KIND)
-PKGS := libpng libturbojpeg libcjson openblas
+PKGS := libpng libjpeg libcjson openblas
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wwrite-strings -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2
 OPT_release := -O2 -g
@@ -81,6 +81,7 @@ $O/libvov.so: $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
+$O/src/data/resample.o $O/src/data/distort.o: CFLAGS += $(KERNEL)
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/%.o: %.c Makefile
 	@mkdir -p $(@D)
