@@ -12,7 +12,6 @@ struct exec {
     struct plan plan;
     struct params params;
     void *arena, *scratch;
-    double *node_seconds; /* [n_nodes], forward and backward summed; NULL unless timed */
 };
 
 /*

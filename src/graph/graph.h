@@ -54,8 +54,11 @@ int tensor_n_uses(const struct graph *g, const struct tensor *t);
 
 /* The passes, in this order. Each is a pure function of the graph: same graph, same result. */
 enum vov_status graph_fold_norms(struct graph *g, struct err *err); /* marks; see fold_weights */
-int graph_alias(struct graph *g); /* how many concat inputs became slices */
-void graph_grad_modes(struct graph *g);
+int graph_alias(struct graph *g);                  /* how many concat inputs became slices */
+enum vov_status graph_grad_modes(struct graph *g); /* VOV_OK or VOV_ENOMEM */
+
+/* Whether the backward pass has something to do for n. After graph_grad_modes. */
+bool node_differentiates(const struct node *n);
 
 struct op_cost graph_cost(const struct graph *g);
 

@@ -20,6 +20,7 @@ enum tensor_flag {
     T_GRAD = 1 << 3,    /* it has a gradient: something before it learns, a loss comes after */
     T_LOSS = 1 << 4,    /* a loss: backward starts here */
     T_DERIVED = 1 << 5, /* a parameter that fold_weights makes: no file has it */
+    T_AGAIN = 1 << 6,   /* not kept for the backward pass but computed again; see alias.c */
 };
 
 enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };

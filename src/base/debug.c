@@ -1,0 +1,19 @@
+/*
+ * debug.c - the only place of the library that reads the environment.
+ */
+#include "debug.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct debug_entry debug_table[DEBUG_COUNT] = {
+    [DEBUG_CHECK] = {"VOV_CHECK", "look for numbers that are not finite after every node"},
+    [DEBUG_POISON] = {"VOV_POISON", "fill buffers with NaN when the plan says that they are dead"},
+};
+
+bool debug_on(enum debug_switch s)
+{
+    const char *value = getenv(debug_table[s].name);
+
+    return value != NULL && strcmp(value, "") != 0 && strcmp(value, "0") != 0;
+}

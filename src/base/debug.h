@@ -1,0 +1,22 @@
+/*
+ * debug.h - switches for developers, set through the environment and listed by `vov help debug`.
+ */
+#ifndef VOV_DEBUG_H
+#define VOV_DEBUG_H
+
+#include <stdbool.h>
+
+enum debug_switch {
+    DEBUG_CHECK,  /* VOV_CHECK=1: look for numbers that are not finite after every node */
+    DEBUG_POISON, /* VOV_POISON=1: fill buffers with NaN when the plan says that they are dead */
+    DEBUG_COUNT
+};
+
+bool debug_on(enum debug_switch s);
+
+struct debug_entry {
+    const char *name, *doc;
+};
+extern const struct debug_entry debug_table[DEBUG_COUNT];
+
+#endif

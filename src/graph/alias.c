@@ -1,0 +1,131 @@
+/*
+ * alias.c - decides which tensors are channel slices of others, so that a concat copies nothing,
+ * and which values a training net computes again in its backward pass rather than keep.
+ *
+ * Again: an op that is cheap and whose inputs are kept. A concat is computed again when most of its
+ * channels are; the others are then copied into it, not aliased, since a buffer that is given away
+ * after the forward pass must be filled anew as a whole.
+ *
+ * Slices: concats are taken from the last to the first. The output of a dense block's concat is the
+ * prefix of the next one's, so that all of them end up in one buffer. Where a gradient flows there
+ * is one more condition: the backward pass of whoever reads the whole buffer last writes it first,
+ * so nobody may read a slice after that (an identity around the block does).
+ */
+#include "graph.h"
+
+static bool again(const struct tensor *t)
+{
+    return (t->flags & T_AGAIN) != 0;
+}
+
+static bool most_channels_again(const struct node *n)
+{
+    long long yes = 0, all = 0;
+
+    for (int i = 0; i < n->n_in; i++) {
+        all += n->in[i]->shape.c;
+        yes += again(n->in[i]) ? n->in[i]->shape.c : 0;
+    }
+    return 2 * yes > all;
+}
+
+static bool all_kept(const struct node *n)
+{
+    for (int i = 0; i < n->n_in; i++) {
+        if (again(n->in[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void choose_again(struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = g->nodes[i];
+        struct tensor *y = n->out[0];
+
+        y->flags &= ~(unsigned)T_AGAIN;
+        if (g->training && n->type->cheap && (y->flags & (T_KEEP | T_LOSS)) == 0 &&
+            (n->type->gathers ? most_channels_again(n) : all_kept(n))) {
+            y->flags |= T_AGAIN;
+        }
+    }
+}
+
+static bool is_slice_root(const struct graph *g, const struct tensor *t)
+{
+    for (int i = 0; i < g->n_tensors; i++) {
+        if (g->tensors[i] != t && g->tensors[i]->root == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool can_be_slice(const struct graph *g, const struct tensor *t, const struct tensor *whole)
+{
+    if (t->producer == NULL || !t->producer->type->view_out || t->root != t || t == whole ||
+        (t->flags & T_KEEP) != 0 || t->producer->out[0] != t || is_slice_root(g, t)) {
+        return false;
+    }
+    if (!g->training) {
+        return true;
+    }
+    return (again(t) || !again(whole)) && tensor_last_use(g, t) <= tensor_last_use(g, whole);
+}
+
+static int alias_inputs(struct graph *g, const struct node *n)
+{
+    struct tensor *whole = n->out[0];
+    int first = 0, done = 0;
+
+    for (int i = 0; i < n->n_in; i++) {
+        struct tensor *t = n->in[i];
+        if (can_be_slice(g, t, whole)) {
+            t->root = whole->root;
+            t->c_off = whole->c_off + first;
+            t->flags = again(whole) ? t->flags : t->flags & ~(unsigned)T_AGAIN;
+            done++;
+        }
+        first += t->shape.c;
+    }
+    return done;
+}
+
+/* Ops that only name some channels of their input. In training they copy: the gradients of
+ * overlapping windows could not be set and added to as a whole. */
+static void alias_windows(struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = g->nodes[i];
+        struct tensor *y = n->out[0];
+        const int first = n->type->window != NULL ? n->type->window(g, n) : -1;
+
+        if (first >= 0 && y->root == y && (y->flags & T_KEEP) == 0 && !is_slice_root(g, y) &&
+            n->in[0]->producer != NULL) {
+            y->root = n->in[0]->root;
+            y->c_off = n->in[0]->c_off + first;
+        }
+    }
+}
+
+int graph_alias(struct graph *g)
+{
+    int done = 0;
+
+    for (int i = 0; i < g->n_tensors; i++) {
+        g->tensors[i]->root = g->tensors[i];
+        g->tensors[i]->c_off = 0;
+    }
+    choose_again(g);
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        if (g->nodes[i]->type->gathers) {
+            done += alias_inputs(g, g->nodes[i]);
+        }
+    }
+    if (!g->training) {
+        alias_windows(g);
+    }
+    return done;
+}

@@ -1,0 +1,199 @@
+/*
+ * params.c - see params.h.
+ */
+#include "params.h"
+
+#include "base/map.h"
+#include "base/rng.h"
+
+#include <string.h>
+
+enum { ALIGN = 16 }; /* numbers: each parameter starts on a cache line */
+
+static size_t round_up(size_t n)
+{
+    return (n + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* Takes the parameters that learn, or the others, into the block. */
+static void lay_out(struct graph *g, struct params *p, bool learn)
+{
+    for (int i = 0; i < g->n_tensors; i++) {
+        struct tensor *t = g->tensors[i];
+        if ((t->flags & T_PARAM) != 0 && param_learns(t) == learn) {
+            t->offset = p->count;
+            p->tensor[p->n++] = t;
+            p->count += round_up(shape_count(t->shape));
+        }
+    }
+}
+
+static real *take(const struct params *p, struct err *err)
+{
+    const size_t bytes = (p->count + 1) * sizeof(real);
+    real *block = p->be->ops->alloc(p->be, bytes);
+
+    if (block == NULL) {
+        err_nomem(err, bytes);
+    }
+    return block;
+}
+
+enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err)
+{
+    *p = (struct params){.be = be};
+    p->tensor = mem_alloc((size_t)g->n_tensors + 1, sizeof(struct tensor *));
+    if (p->tensor == NULL) {
+        return err_nomem(err, (size_t)g->n_tensors * sizeof(struct tensor *));
+    }
+    lay_out(g, p, true);
+    p->n_learn = p->count;
+    lay_out(g, p, false);
+    p->val = take(p, err);
+    p->grad = g->training ? take(p, err) : NULL;
+    p->mom = g->training ? take(p, err) : NULL;
+    if (p->val == NULL || (g->training && (p->grad == NULL || p->mom == NULL))) {
+        params_close(p);
+        return VOV_ENOMEM;
+    }
+    for (int i = 0; i < p->n; i++) {
+        struct tensor *t = p->tensor[i];
+        t->val = view_dense(p->val + t->offset, t->shape);
+        t->grad = view_dense(p->grad != NULL ? p->grad + t->offset : NULL, t->shape);
+    }
+    return VOV_OK;
+}
+
+void params_close(struct params *p)
+{
+    if (p->be != NULL) {
+        p->be->ops->release(p->be, p->val);
+        p->be->ops->release(p->be, p->grad);
+        p->be->ops->release(p->be, p->mom);
+    }
+    mem_free(p->tensor);
+    *p = (struct params){0};
+}
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
+static uint64_t hash_name(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+
+    for (; *s != '\0'; s++) {
+        h = (h ^ (unsigned char)*s) * 0x100000001b3U;
+    }
+    return h;
+}
+
+static void draw(const struct tensor *t, uint64_t seed, real *out)
+{
+    const size_t n = shape_count(t->shape);
+    struct rng r = rng_open(seed, RNG_INIT, hash_name(t->name), 0);
+
+    for (size_t i = 0; i < n; i++) {
+        switch (t->init.kind) {
+        case INIT_NORMAL:
+            out[i] = (real)(rng_normal(&r) * t->init.scale);
+            break;
+        case INIT_UNIFORM:
+            out[i] = (real)rng_range(&r, -t->init.scale, t->init.scale);
+            break;
+        default:
+            out[i] = (real)t->init.scale;
+        }
+    }
+}
+
+enum vov_status params_init(struct params *p, uint64_t seed, struct err *err)
+{
+    real *host = mem_alloc(p->count + 1, sizeof *host);
+
+    if (host == NULL) {
+        return err_nomem(err, p->count * sizeof *host);
+    }
+    for (int i = 0; i < p->n; i++) {
+        draw(p->tensor[i], seed, host + p->tensor[i]->offset);
+    }
+    p->be->ops->upload(p->be, p->val, host, p->count * sizeof *host);
+    mem_free(host);
+    return VOV_OK;
+}
+
+struct tensor *params_find(const struct params *p, const char *name)
+{
+    for (int i = 0; i < p->n; i++) {
+        if (strcmp(p->tensor[i]->name, name) == 0) {
+            return p->tensor[i];
+        }
+    }
+    return NULL;
+}
+
+void params_get(const struct params *p, const real *which, const struct tensor *t, real *out)
+{
+    p->be->ops->download(p->be, out, which + t->offset, shape_count(t->shape) * sizeof *out);
+}
+
+void params_set(const struct params *p, real *which, const struct tensor *t, const real *in)
+{
+    p->be->ops->upload(p->be, which + t->offset, in, shape_count(t->shape) * sizeof *in);
+}
+
+static bool same_size(const struct tensor *a, const struct tensor *b)
+{
+    return shape_count(a->shape) == shape_count(b->shape);
+}
+
+/* One parameter through host memory; *missing counts down what dst still lacks. */
+static enum vov_status copy_one(struct params *dst, const struct params *src,
+                                const struct map *names, const struct tensor *t, struct err *err)
+{
+    const struct tensor *from = map_get(names, t->name);
+
+    if ((t->flags & T_DERIVED) != 0) {
+        return VOV_OK;
+    }
+    if (from == NULL || !same_size(from, t)) {
+        return err_set(err, VOV_ESHAPE, "the other network has no parameter %s of %zu numbers",
+                       t->name, shape_count(t->shape));
+    }
+    real *host = mem_alloc(shape_count(t->shape), sizeof *host);
+    if (host == NULL) {
+        return err_nomem(err, shape_count(t->shape) * sizeof *host);
+    }
+    params_get(src, src->val, from, host);
+    params_set(dst, dst->val, t, host);
+    mem_free(host);
+    return VOV_OK;
+}
+
+enum vov_status params_copy(struct params *dst, const struct params *src, struct err *err)
+{
+    struct map names = {0};
+    enum vov_status status = VOV_OK;
+
+    for (int i = 0; i < src->n && status == VOV_OK; i++) {
+        if (!map_put(&names, src->tensor[i]->name, src->tensor[i])) {
+            status = err_nomem(err, sizeof(struct map_entry));
+        }
+    }
+    for (int i = 0; i < dst->n && status == VOV_OK; i++) {
+        status = copy_one(dst, src, &names, dst->tensor[i], err);
+    }
+    map_free(&names);
+    return status;
+}
+
+size_t params_learnable(const struct graph *g)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < g->n_tensors; i++) {
+        const struct tensor *t = g->tensors[i];
+        const bool counts = (t->flags & T_PARAM) != 0 && (t->flags & T_DERIVED) == 0 &&
+                            t->kind != PARAM_MEAN && t->kind != PARAM_VAR;
+        n += counts ? shape_count(t->shape) : 0;
+    }
+    return n;
+}
