@@ -3,6 +3,8 @@
  */
 #include "sgd.h"
 
+enum { PADDING = 16 };
+
 static size_t count_of(const struct tensor *t)
 {
     return shape_count(t->shape);
@@ -20,9 +22,10 @@ static struct sgd_run run_of(const struct tensor *t, const struct net_config *ne
     return r;
 }
 
+/* Between two neighbours lies at most the padding of the block, zeros whose gradients are zeros. */
 static bool joins(const struct sgd_run *a, const struct sgd_run *b)
 {
-    return a->first + a->n == b->first && !(a->rate_factor < b->rate_factor) &&
+    return b->first - (a->first + a->n) < PADDING && !(a->rate_factor < b->rate_factor) &&
            !(a->rate_factor > b->rate_factor) && !(a->decay < b->decay) && !(a->decay > b->decay);
 }
 
@@ -41,7 +44,7 @@ enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_confi
         }
         const struct sgd_run r = run_of(t, net);
         if (s->n_runs > 0 && joins(&s->run[s->n_runs - 1], &r)) {
-            s->run[s->n_runs - 1].n += r.n;
+            s->run[s->n_runs - 1].n = r.first + r.n - s->run[s->n_runs - 1].first;
         } else {
             s->run[s->n_runs++] = r;
         }
