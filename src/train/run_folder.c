@@ -6,6 +6,7 @@
 #include "base/file.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* The first names of a list, for messages. */
 static void name_classes(const struct dataset *d, char *text, size_t size)
@@ -37,6 +38,25 @@ enum vov_status run_folder_check(const struct model *m, const struct dataset *d,
                        d->n_classes, names, m->cfg.path, m->head.classes, d->n_classes);
     }
     return VOV_OK;
+}
+
+/* What a run that was killed while it wrote left behind: "last.safetensors.tmp-123-0". */
+static void sweep(const char *out)
+{
+    char **names;
+    int n;
+    if (file_list(out, &names, &n, NULL) != VOV_OK) {
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        char *path =
+            strstr(names[i], ".safetensors.tmp-") != NULL ? path_join(out, names[i]) : NULL;
+        if (path != NULL) {
+            unlink(path);
+        }
+        mem_free(path);
+    }
+    file_list_free(names, n);
 }
 
 static enum vov_status resume(struct trainer *t, struct err *err)
@@ -72,6 +92,7 @@ enum vov_status run_folder_open(struct trainer *t, struct err *err)
                        out);
     }
     if (file_exists(t->last_path)) {
+        sweep(out);
         return resume(t, err);
     }
     if (t->opt->resume) {

@@ -87,7 +87,7 @@ static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
     TRY(exec_forward(&m->exec, dropout_key(t, sub), err));
     t->n_parts = 0;
     if (!add_losses(t)) {
-        return not_finite(t, "the loss", (sub + 1) * b->n, err);
+        return not_finite(t, "the loss is", (sub + 1) * b->n, err);
     }
     return exec_backward(&m->exec, dropout_key(t, sub), err);
 }
@@ -109,7 +109,11 @@ static enum vov_status update(struct trainer *t, struct err *err)
     t->gradient_norm = sqrt(be->ops->block_sumsq(be, p->n_learn, p->grad)) / subdivisions;
     TRY(backend_check(be, err));
     if (!isfinite(t->gradient_norm)) {
-        return not_finite(t, "the gradient", m->net.batch, err);
+        return not_finite(t, "the gradient is", m->net.batch, err);
+    }
+    /* An infinite variance gives zeros, and those finite losses: nobody else would notice. */
+    if (!isfinite(be->ops->block_sumsq(be, p->count - p->n_learn, p->val + p->n_learn))) {
+        return not_finite(t, "running statistics of a norm are", m->net.batch, err);
     }
     double scale = 1.0 / subdivisions;
     if (m->net.clip > 0 && t->gradient_norm > m->net.clip) {

@@ -1,0 +1,82 @@
+#!/bin/sh
+# train.sh - `vov train`: what it says, writes and refuses; eval and detect with what it wrote.
+set -eu
+t=$(mktemp -d)
+trap 'rm -rf "$t"' EXIT
+fail() {
+    echo "$1"
+    exit 1
+}
+# expect CODE COMMAND...: output in $t/out
+expect() {
+    want=$1
+    shift
+    code=0
+    "$@" >"$t/out" 2>&1 || code=$?
+    [ "$code" = "$want" ] || { cat "$t/out"; fail "exit $code, not $want: $*"; }
+}
+said() {
+    grep -q -- "$1" "$t/out" || { cat "$t/out"; fail "not said: $1"; }
+}
+
+./vov data draw "$t/set" --images 24 --size 64 >/dev/null
+data=$t/set/drawn.data
+cfg=tests/cli/tiny.cfg
+
+expect 0 ./vov train $cfg "$data" --out "$t/run" --epochs 2 --threads 2 --seed 5 --eval-every 1
+said 'epoch'
+said 'val AP'
+for f in last.safetensors metrics.jsonl; do
+    [ -s "$t/run/$f" ] || fail "no $f"
+done
+grep -q '"val":{"AP":' "$t/run/metrics.jsonl" || fail "no evaluation in metrics.jsonl"
+
+# A run is not written over, and goes on only when asked to.
+cp "$t/run/last.safetensors" "$t/before"
+expect 2 ./vov train $cfg "$data" --out "$t/run" --epochs 2
+said 'resume'
+cmp "$t/run/last.safetensors" "$t/before" || fail "a refused run changed the one before"
+expect 0 ./vov train $cfg "$data" --out "$t/run" --epochs 2 --resume
+said 'finished already'
+
+# One thread, the same seed: the same bits.
+expect 0 ./vov train $cfg "$data" --out "$t/one" --epochs 2 --threads 1 --seed 5 --eval-every 1 -q
+[ ! -s "$t/out" ] || fail "-q was not quiet"
+cmp "$t/run/last.safetensors" "$t/one/last.safetensors" || fail "1 and 2 threads differ"
+
+# Mistakes.
+expect 3 ./vov train $cfg "$data" --out "$t/x" --set net.classes=7
+said 'net.classes='
+expect 2 ./vov train $cfg
+expect 2 ./vov train $cfg "$data" --epoch 3 --out "$t/x"
+expect 3 ./vov train $cfg "$data" --out "$t/x" --set net.learning_rat=3
+expect 4 ./vov train $cfg "$data" --out "$t/x" --weights tests/cli/tiny.cfg
+expect 6 ./vov train $cfg "$data" --out "$t/nan" --set net.learning_rate=900 --set net.burn_in=0 \
+    --set net.clip=0 --epochs 20
+said 'not finite'
+said 'last.safetensors'
+mkdir "$t/read-only"
+chmod 555 "$t/read-only"
+if [ "$(id -u)" != 0 ]; then
+    expect 1 ./vov train $cfg "$data" --out "$t/read-only/run"
+fi
+expect 1 ./vov train $cfg "$data" --out "$t/set/drawn.data/run"
+
+# Fine-tuning says what it took.
+expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"
+said 'taken from'
+
+# Evaluation and detection with the weights.
+expect 0 ./vov eval $cfg "$t/run/last.safetensors" "$data" --json --coco "$t/results.json"
+said '"bbox":{"AP":'
+expect 0 ./vov cocoeval "$t/set/val.json" "$t/results.json" --json
+expect 4 ./vov eval $cfg "$t/run/metrics.jsonl" "$data"
+expect 1 ./vov eval $cfg "$t/nowhere.safetensors" "$data"
+echo "not a picture" >"$t/set/bad.jpg"
+expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/bad.jpg" "$t/set/val" --out "$t/drawn" \
+    --json "$t/found.json" --coco "$t/coco.json" --thresh 0.01
+said 'bad.jpg'
+said 'could not be read'
+[ -n "$(ls "$t/drawn")" ] || fail "no picture was drawn"
+grep -q '"detections":\[' "$t/found.json" || fail "no detections in the JSON"
+expect 2 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/val" --thresh 2
