@@ -220,6 +220,19 @@ bool file_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static enum vov_status make_folder(const char *path, struct err *err)
+{
+    if (mkdir(path, 0777) == 0) {
+        return VOV_OK;
+    }
+    const int reason = errno;
+    if (file_is_dir(path)) {
+        return VOV_OK;
+    }
+    errno = reason == EEXIST ? ENOTDIR : reason;
+    return err_io(err, "make folder", path);
+}
+
 enum vov_status file_mkdirs(const char *path, struct err *err)
 {
     char *partial = mem_strdup(path);
@@ -232,10 +245,7 @@ enum vov_status file_mkdirs(const char *path, struct err *err)
         p += strcspn(p, "/");
         const char kept = *p;
         *p = '\0';
-        if (partial[0] != '\0' && mkdir(partial, 0777) != 0 && !file_is_dir(partial)) {
-            errno = errno == EEXIST ? ENOTDIR : errno;
-            status = err_io(err, "make folder", partial);
-        }
+        status = partial[0] != '\0' ? make_folder(partial, err) : VOV_OK;
         *p = kept;
     }
     mem_free(partial);
