@@ -6,7 +6,7 @@
 #define VOV_COCO_EVAL_H
 
 #include "data/dataset.h"
-#include "rle.h"
+#include "det/rle.h"
 
 struct result {
     long long image_id, category_id;
