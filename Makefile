@@ -150,6 +150,11 @@ uninstall: all ## Removes what `make install` put there
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/vov.pc $(DESTDIR)$(INCDIR)/vov.h
 	rm -rf $(DESTDIR)$(DATADIR)
 
+bench-kernels: $O/tests/bench/bench_kernels ## Speed of the innermost kernels on VoVNet's layers
+	$< 1
+	$< 1 8
+	$< 2 8
+
 clean: ## Removes what was built
 	rm -rf build vov
 
@@ -158,7 +163,7 @@ help: ## This list
 	    $(firstword $(filter %akefile,$(MAKEFILE_LIST)))
 
 FORCE:
-.PHONY: all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
+.PHONY: bench-kernels all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
         uninstall clean help FORCE
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $O/src/main.d $(TESTS:=.d)

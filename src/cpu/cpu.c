@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "fast.h"
+#include "gemm.h"
 #include "plain.h"
 
 static struct cpu *cpu_new(struct err *err)
@@ -20,6 +21,18 @@ static struct cpu *cpu_new(struct err *err)
     c->be.ops = &c->ops;
     c->be.ctx = c;
     return c;
+}
+
+void fast_entries(struct backend_ops *ops)
+{
+    ops->name = "cpu";
+    fast_conv_entries(ops);
+    fast_norm_entries(ops);
+    fast_basic_entries(ops);
+    fast_gemm_entries(ops);
+    fast_pool_entries(ops);
+    fast_loss_entries(ops);
+    fast_optim_entries(ops);
 }
 
 static const struct cpu_kernels *best_kernels(void)
@@ -55,9 +68,14 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
         cpu_close(&c->be);
         return status;
     }
-    c->ops.name = "cpu";
+    const size_t gemm_bytes = gemm_memory_bytes(pool_threads(c->pool));
+    c->gemm_memory = mem_alloc_aligned(gemm_bytes);
+    if (!c->gemm_memory) {
+        cpu_close(&c->be);
+        return err_nomem(err, gemm_bytes);
+    }
     c->kernels = best_kernels();
-    fast_conv_entries(&c->ops);
+    fast_entries(&c->ops);
     *be = &c->be;
     return VOV_OK;
 }
@@ -67,5 +85,6 @@ void cpu_close(struct backend *be)
     struct cpu *c = be->ctx;
 
     pool_close(c->pool);
+    mem_free(c->gemm_memory);
     mem_free(c);
 }

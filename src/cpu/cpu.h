@@ -15,6 +15,7 @@ struct cpu {
     struct backend_ops ops;
     struct pool *pool;                 /* NULL in "plain" */
     const struct cpu_kernels *kernels; /* for this machine */
+    void *gemm_memory;                 /* gemm_memory_bytes of it */
 };
 
 /* threads 0: all cores. Failures: VOV_ENOMEM, VOV_EDEVICE from the pool. */

@@ -8,5 +8,14 @@
 #include "backend/backend.h"
 
 void fast_conv_entries(struct backend_ops *ops);
+void fast_norm_entries(struct backend_ops *ops);
+void fast_basic_entries(struct backend_ops *ops);
+void fast_gemm_entries(struct backend_ops *ops);
+void fast_pool_entries(struct backend_ops *ops);
+void fast_loss_entries(struct backend_ops *ops);
+void fast_optim_entries(struct backend_ops *ops);
+
+/* All of them, and the name. */
+void fast_entries(struct backend_ops *ops);
 
 #endif

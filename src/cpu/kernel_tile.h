@@ -13,6 +13,8 @@
 
 typedef real v8 __attribute__((vector_size(8 * sizeof(real))));
 typedef real v8u __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
+/* Integers as wide as a real. */
+typedef __typeof__((v8){0} == (v8){0}) mask8;
 
 #define LOAD8(p) (*(const v8u *)(p))
 #define STORE8(p, v) (*(v8u *)(p) = (v))
@@ -66,19 +68,22 @@ static inline void kernel_tile(const struct tile_runs *runs, const real *a, cons
     TILE_STORE(5);
 }
 
-/* The source may be read PACK_MARGIN numbers beyond either run, so no lane needs its own load. */
+/* The source may be read PACK_MARGIN numbers beyond either run, so both are loaded whole. */
 static inline void pack_two_runs(const struct pack_source *s, const struct lanes *l, real *out)
 {
     const size_t first = l->off[0], second = l->off[7] - 7;
+    mask8 from_first;
 
+    for (int i = 0; i < 8; i++) {
+        from_first[i] = i < l->split ? -1 : 0;
+    }
     for (int c = 0; c < s->n_channels; c++) {
         const real *p = s->p + (size_t)c * s->channel;
         for (int t = 0; t < s->n_taps; t++, out += TILE_COLS) {
             const real *q = p + s->tap[t];
-            real kept[8];
-            STORE8(kept, LOAD8(q + first));
-            STORE8(out, LOAD8(q + second));
-            memcpy(out, kept, (size_t)l->split * sizeof *out);
+            const mask8 v =
+                ((mask8)LOAD8(q + first) & from_first) | ((mask8)LOAD8(q + second) & ~from_first);
+            STORE8(out, (v8)v);
         }
     }
 }

@@ -76,6 +76,7 @@ struct packing {
     const struct product *p;
     const struct product_left *left;
     real *packed;
+    bool in_rows; /* k's numbers of a row lie side by side */
 };
 
 static int block_rows(const struct product *p, int block)
@@ -90,22 +91,55 @@ static size_t panel_offset(const struct product *p, int block, int row_panel)
            TILE_ROWS;
 }
 
-/* One panel of one block: [k][TILE_ROWS], rows beyond m being 0. */
-static void pack_panel(const struct packing *pk, int block, int row_panel)
+/* A panel whose rows are runs of numbers: transposed 8 at a time. Each step writes 8 numbers, the
+ * last two of which the next one's overwrite; the last step writes only its own. */
+static void pack_rows(const struct packing *pk, int row, size_t from, int n, real *out)
 {
     const struct product_left *left = pk->left;
-    const int row = row_panel * TILE_ROWS, rows = at_most(TILE_ROWS, pk->p->m - row);
-    const int c0 = block * pk->p->k_block / left->n_taps;
-    const int c1 = c0 + block_rows(pk->p, block) / left->n_taps;
-    real *out = pk->packed + panel_offset(pk->p, block, row_panel);
+    const real *p[8];
 
-    for (int c = c0; c < c1; c++) {
-        const real *p = left->p + (size_t)row * left->row + (size_t)c * left->channel;
+    for (int i = 0; i < 8; i++) {
+        /* Rows that do not exist give tiles that nobody reads. */
+        const int r = i < TILE_ROWS ? at_most(row + i, pk->p->m - 1) : row;
+        p[i] = left->p + (size_t)r * left->row + from;
+    }
+    pk->p->cpu->kernels->transpose8((size_t)n - 1, p, TILE_ROWS, out);
+    for (int i = 0; i < TILE_ROWS; i++) {
+        out[(size_t)(n - 1) * TILE_ROWS + (size_t)i] = p[i][n - 1];
+    }
+}
+
+static void pack_taps(const struct packing *pk, int row, struct span channels, real *out)
+{
+    const struct product_left *left = pk->left;
+    size_t at[TILE_ROWS];
+
+    for (int i = 0; i < TILE_ROWS; i++) {
+        at[i] = (size_t)at_most(row + i, pk->p->m - 1) * left->row;
+    }
+    for (int c = channels.from; c < channels.to; c++) {
+        const real *p = left->p + (size_t)c * left->channel;
         for (int t = 0; t < left->n_taps; t++, out += TILE_ROWS) {
+            const real *q = p + left->tap[t];
             for (int i = 0; i < TILE_ROWS; i++) {
-                out[i] = i < rows ? p[(size_t)i * left->row + left->tap[t]] : 0;
+                out[i] = q[at[i]];
             }
         }
+    }
+}
+
+/* One panel of one block: [k][TILE_ROWS]. */
+static void pack_panel(const struct packing *pk, int block, int row_panel)
+{
+    const int taps = pk->left->n_taps, rows = block_rows(pk->p, block);
+    const int first = block * pk->p->k_block;
+    real *out = pk->packed + panel_offset(pk->p, block, row_panel);
+
+    if (pk->in_rows) {
+        pack_rows(pk, row_panel * TILE_ROWS, (size_t)first, rows, out);
+    } else {
+        pack_taps(pk, row_panel * TILE_ROWS, (struct span){first / taps, (first + rows) / taps},
+                  out);
     }
 }
 
@@ -122,8 +156,11 @@ static void pack_chunk(void *ctx, int chunk, int worker)
 
 void product_pack(struct product *p, const struct product_left *left, real *packed)
 {
-    struct packing pk = {p, left, packed};
+    struct packing pk = {p, left, packed, left->channel == (size_t)left->n_taps};
 
+    for (int t = 0; t < left->n_taps; t++) {
+        pk.in_rows = pk.in_rows && left->tap[t] == (size_t)t;
+    }
     p->a = packed;
     pool_run(p->cpu->pool, p->row_panels, pack_chunk, &pk);
 }

@@ -1,0 +1,363 @@
+/*
+ * fast_norm.c - batch and group norm over the threads, and the L2 norm. Batch norm: a chunk is a
+ * channel over all images. Group norm: a chunk is a group of channels over all images, so that the
+ * sums of gamma's and beta's gradients belong to one chunk. L2 norm: a chunk is some pixels of one
+ * image. In each, sums run in a fixed order (kernel_norm.h).
+ */
+#include "fast.h"
+
+#include "cpu.h"
+#include "plain.h"
+#include "product.h"
+
+#include <math.h>
+
+struct norm {
+    const struct cpu *cpu;
+    struct view x, y, dy, dx;
+    int groups; /* 0: batch norm */
+    real eps, momentum, add;
+    real *run_mean, *run_var, *stats_out, *dgamma, *dbeta;
+    const real *stats, *gamma, *beta;
+    enum act act;
+};
+
+/* The channels that one chunk works on. */
+static struct span norm_channels(const struct norm *j, int chunk)
+{
+    const int width = j->groups ? j->x.c / j->groups : 1;
+
+    return (struct span){chunk * width, (chunk + 1) * width};
+}
+
+static int norm_chunks(const struct norm *j)
+{
+    return j->groups ? j->groups : j->x.c;
+}
+
+/* Joins the moments of another `count` numbers to `all`, of *total numbers. */
+static void join_moments(struct moments *all, double *total, struct moments m, double count)
+{
+    const double delta = m.mean - all->mean, sum = *total + count;
+
+    all->mean += delta * count / sum;
+    all->squares += m.squares + delta * delta * *total * count / sum;
+    *total = sum;
+}
+
+/* Over images n0..n1-1 and channels s; stats gets mean and 1/sqrt(var + eps). */
+static struct moments set_moments(const struct norm *j, struct span n, struct span c, real *stats)
+{
+    const size_t plane = view_plane(j->x);
+    struct moments all = {0, 0};
+    double total = 0;
+
+    for (int i = n.from; i < n.to; i++) {
+        /* The channels of one image lie side by side. */
+        const size_t run = plane * (size_t)(c.to - c.from);
+        join_moments(&all, &total, j->cpu->kernels->moments(run, view_at(j->x, i, c.from)),
+                     (double)run);
+    }
+    stats[0] = (real)all.mean;
+    stats[1] = (real)(1 / sqrt(all.squares / total + (double)j->eps));
+    all.squares /= total > 1 ? total - 1 : 1;
+    return all;
+}
+
+static void stats_chunk(void *ctx, int chunk, int worker)
+{
+    const struct norm *j = ctx;
+
+    (void)worker;
+    if (j->groups) {
+        const int n = chunk / j->groups, width = j->x.c / j->groups;
+        const int c = chunk % j->groups * width;
+        set_moments(j, (struct span){n, n + 1}, (struct span){c, c + width},
+                    j->stats_out + 2 * chunk);
+        return;
+    }
+    const struct moments m = set_moments(j, (struct span){0, j->x.n},
+                                         (struct span){chunk, chunk + 1}, j->stats_out + 2 * chunk);
+    if (j->run_mean) {
+        real *mean = j->run_mean + chunk, *var = j->run_var + chunk;
+        *mean = j->momentum * *mean + (1 - j->momentum) * (real)m.mean;
+        *var = j->momentum * *var + (1 - j->momentum) * (real)m.squares;
+    }
+}
+
+static void fast_norm_stats(struct backend *be, struct view x, int groups, real eps, real momentum,
+                            real *run_mean, real *run_var, real *stats)
+{
+    const struct cpu *cpu = be->ctx;
+    struct norm j = {.cpu = cpu,
+                     .x = x,
+                     .groups = groups,
+                     .eps = eps,
+                     .momentum = momentum,
+                     .run_mean = run_mean,
+                     .run_var = run_var,
+                     .stats_out = stats};
+
+    pool_run(cpu->pool, groups ? x.n * groups : x.c, stats_chunk, &j);
+}
+
+static struct norm_line norm_line(const struct norm *j, int n, int c)
+{
+    const int set = j->groups ? n * j->groups + c / (j->x.c / j->groups) : c;
+
+    return (struct norm_line){j->stats[2 * set], j->stats[2 * set + 1], j->gamma[c], j->beta[c],
+                              j->act};
+}
+
+/* A chunk is one plane. */
+static void apply_chunk(void *ctx, int chunk, int worker)
+{
+    const struct norm *j = ctx;
+    const int n = chunk / j->x.c, c = chunk % j->x.c;
+    const struct norm_line line = norm_line(j, n, c);
+
+    (void)worker;
+    j->cpu->kernels->norm_apply(&line, view_plane(j->x), view_at(j->x, n, c), view_at(j->y, n, c));
+}
+
+static void fast_norm_apply(struct backend *be, struct view x, int groups, const real *stats,
+                            const real *gamma, const real *beta, enum act act, struct view y)
+{
+    const struct cpu *cpu = be->ctx;
+    struct norm j = {.cpu = cpu,
+                     .x = x,
+                     .y = y,
+                     .groups = groups,
+                     .stats = stats,
+                     .gamma = gamma,
+                     .beta = beta,
+                     .act = act};
+
+    pool_run(cpu->pool, x.n * x.c, apply_chunk, &j);
+}
+
+/* sums += those of g and g*xhat over one plane; dgamma and dbeta too. */
+static void plane_sums(const struct norm *j, int n, int c, double sums[2])
+{
+    const struct norm_line line = norm_line(j, n, c);
+
+    j->cpu->kernels->norm_sums(&line, view_plane(j->x), view_at(j->x, n, c), view_at(j->dy, n, c),
+                               sums);
+}
+
+/* dx of one plane, from its set's sums of gamma*g and gamma*g*xhat over `count` numbers. */
+static void plane_dx(const struct norm *j, int n, int c, const double sums[2], double count)
+{
+    const struct norm_line line = norm_line(j, n, c);
+    const double invstd = (double)line.invstd;
+    const real coef[3] = {line.invstd * line.gamma, (real)(-invstd * sums[1] / count),
+                          (real)(-invstd * sums[0] / count)};
+
+    j->cpu->kernels->norm_dx(&line, coef, view_plane(j->x), view_at(j->x, n, c),
+                             view_at(j->dy, n, c), j->add, view_at(j->dx, n, c));
+}
+
+static void batch_bwd(const struct norm *j, int c)
+{
+    const double gamma = (double)j->gamma[c];
+    double sums[2] = {0};
+
+    for (int n = 0; n < j->x.n; n++) {
+        plane_sums(j, n, c, sums);
+    }
+    j->dbeta[c] += (real)sums[0];
+    j->dgamma[c] += (real)sums[1];
+    sums[0] *= gamma;
+    sums[1] *= gamma;
+    for (int n = 0; j->dx.p && n < j->x.n; n++) {
+        plane_dx(j, n, c, sums, (double)j->x.n * (double)view_plane(j->x));
+    }
+}
+
+static void group_bwd(const struct norm *j, int n, struct span channels)
+{
+    double sums[2] = {0};
+
+    for (int c = channels.from; c < channels.to; c++) {
+        double part[2] = {0};
+        plane_sums(j, n, c, part);
+        j->dbeta[c] += (real)part[0];
+        j->dgamma[c] += (real)part[1];
+        sums[0] += (double)j->gamma[c] * part[0];
+        sums[1] += (double)j->gamma[c] * part[1];
+    }
+    for (int c = channels.from; j->dx.p && c < channels.to; c++) {
+        plane_dx(j, n, c, sums, (double)(channels.to - channels.from) * (double)view_plane(j->x));
+    }
+}
+
+static void bwd_chunk(void *ctx, int chunk, int worker)
+{
+    const struct norm *j = ctx;
+
+    (void)worker;
+    if (!j->groups) {
+        batch_bwd(j, chunk);
+        return;
+    }
+    for (int n = 0; n < j->x.n; n++) {
+        group_bwd(j, n, norm_channels(j, chunk));
+    }
+}
+
+static void fast_norm_bwd(struct backend *be, struct view x, int groups, const real *stats,
+                          const real *gamma, const real *beta, enum act act, struct view dy,
+                          real add, struct view dx, real *dgamma, real *dbeta)
+{
+    const struct cpu *cpu = be->ctx;
+    struct norm j = {.cpu = cpu,
+                     .x = x,
+                     .dy = dy,
+                     .dx = dx,
+                     .groups = groups,
+                     .add = add,
+                     .stats = stats,
+                     .gamma = gamma,
+                     .beta = beta,
+                     .act = act,
+                     .dgamma = dgamma,
+                     .dbeta = dbeta};
+
+    pool_run(cpu->pool, norm_chunks(&j), bwd_chunk, &j);
+}
+
+struct l2norm {
+    struct view x, y, dy, dx; /* y of the forward pass, dy and dx of the backward */
+    const real *scale;
+    real eps, beta, *dscale;
+};
+
+/* Pixels that a chunk of the L2 norm holds: its sums fit onto the stack. */
+enum { PIXELS = 256 };
+
+static int pixel_chunks(struct view x)
+{
+    return ceil_div(x.h * x.w, PIXELS);
+}
+
+struct pixels {
+    int n;
+    size_t from, count;
+};
+
+static struct pixels pixels_at(struct view x, int chunk)
+{
+    const int per_image = pixel_chunks(x);
+    const size_t from = (size_t)(chunk % per_image) * PIXELS, left = view_plane(x) - from;
+
+    return (struct pixels){chunk / per_image, from, left < PIXELS ? left : PIXELS};
+}
+
+/* inv[i] = 1 / sqrt(eps + sum over channels of x^2) */
+static void pixel_invnorms(const struct l2norm *j, struct pixels p, real inv[PIXELS])
+{
+    for (size_t i = 0; i < p.count; i++) {
+        inv[i] = j->eps;
+    }
+    for (int c = 0; c < j->x.c; c++) {
+        const real *x = view_at(j->x, p.n, c) + p.from;
+        for (size_t i = 0; i < p.count; i++) {
+            inv[i] += x[i] * x[i];
+        }
+    }
+    for (size_t i = 0; i < p.count; i++) {
+        inv[i] = (real)(1 / sqrt((double)inv[i]));
+    }
+}
+
+static void l2norm_fwd_chunk(void *ctx, int chunk, int worker)
+{
+    const struct l2norm *j = ctx;
+    const struct pixels p = pixels_at(j->x, chunk);
+    real inv[PIXELS];
+
+    (void)worker;
+    pixel_invnorms(j, p, inv);
+    for (int c = 0; c < j->x.c; c++) {
+        const real *x = view_at(j->x, p.n, c) + p.from;
+        real *y = view_at(j->y, p.n, c) + p.from;
+        for (size_t i = 0; i < p.count; i++) {
+            y[i] = j->scale[c] * x[i] * inv[i];
+        }
+    }
+}
+
+static void fast_l2norm_fwd(struct backend *be, struct view x, const real *scale, real eps,
+                            struct view y)
+{
+    const struct cpu *cpu = be->ctx;
+    struct l2norm j = {.x = x, .y = y, .scale = scale, .eps = eps};
+
+    pool_run(cpu->pool, x.n * pixel_chunks(x), l2norm_fwd_chunk, &j);
+}
+
+/* dx = inv * (scale*dy - x * inv^2 * sum over c of scale*dy*x) */
+static void l2norm_dx_chunk(void *ctx, int chunk, int worker)
+{
+    const struct l2norm *j = ctx;
+    const struct pixels p = pixels_at(j->x, chunk);
+    real inv[PIXELS], dot[PIXELS] = {0};
+
+    (void)worker;
+    pixel_invnorms(j, p, inv);
+    for (int c = 0; c < j->x.c; c++) {
+        const real *x = view_at(j->x, p.n, c) + p.from, *dy = view_at(j->dy, p.n, c) + p.from;
+        for (size_t i = 0; i < p.count; i++) {
+            dot[i] += j->scale[c] * x[i] * dy[i];
+        }
+    }
+    for (int c = 0; c < j->x.c; c++) {
+        const real *x = view_at(j->x, p.n, c) + p.from, *dy = view_at(j->dy, p.n, c) + p.from;
+        real *dx = view_at(j->dx, p.n, c) + p.from;
+        for (size_t i = 0; i < p.count; i++) {
+            const real g = inv[i] * (j->scale[c] * dy[i] - x[i] * inv[i] * inv[i] * dot[i]);
+            dx[i] = plain_scaled(j->beta, dx[i]) + g;
+        }
+    }
+}
+
+/* dscale[c] += sum of x * dy * inv, over the pixels in order; the caller's thread. */
+static void l2norm_dscale(const struct cpu *cpu, const struct l2norm *j)
+{
+    real inv[PIXELS], x_inv[PIXELS];
+
+    for (int chunk = 0; chunk < j->x.n * pixel_chunks(j->x); chunk++) {
+        const struct pixels p = pixels_at(j->x, chunk);
+        pixel_invnorms(j, p, inv);
+        for (int c = 0; c < j->x.c; c++) {
+            const real *x = view_at(j->x, p.n, c) + p.from;
+            for (size_t i = 0; i < p.count; i++) {
+                x_inv[i] = x[i] * inv[i];
+            }
+            j->dscale[c] +=
+                (real)cpu->kernels->dot(p.count, x_inv, view_at(j->dy, p.n, c) + p.from);
+        }
+    }
+}
+
+static void fast_l2norm_bwd(struct backend *be, struct view x, const real *scale, real eps,
+                            struct view dy, real beta, struct view dx, real *dscale)
+{
+    const struct cpu *cpu = be->ctx;
+    struct l2norm j = {
+        .x = x, .dy = dy, .dx = dx, .scale = scale, .eps = eps, .beta = beta, .dscale = dscale};
+
+    l2norm_dscale(cpu, &j);
+    if (dx.p) {
+        pool_run(cpu->pool, x.n * pixel_chunks(x), l2norm_dx_chunk, &j);
+    }
+}
+
+void fast_norm_entries(struct backend_ops *ops)
+{
+    ops->norm_stats = fast_norm_stats;
+    ops->norm_apply = fast_norm_apply;
+    ops->norm_bwd = fast_norm_bwd;
+    ops->l2norm_fwd = fast_l2norm_fwd;
+    ops->l2norm_bwd = fast_l2norm_bwd;
+}
