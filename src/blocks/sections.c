@@ -13,7 +13,7 @@ extern const struct section_type section_convolutional, section_deconvolutional,
     section_avgpool, section_global_avgpool, section_connected, section_route, section_shortcut,
     section_upsample, section_bilinear, section_dropout, section_batchnorm, section_groupnorm,
     section_l2norm, section_activation, section_ese, section_stem, section_osa, section_dense,
-    section_transition, section_bottleneck, section_tcb, section_softmax, section_yolo;
+    section_transition, section_bottleneck, section_tcb, section_softmax, section_refinedet, section_yolo;
 
 const struct section_type *const section_types[] = {
     &section_convolutional,
@@ -39,6 +39,7 @@ const struct section_type *const section_types[] = {
     &section_bottleneck,
     &section_tcb,
     &section_softmax,
+    &section_refinedet,
     &section_yolo,
     NULL,
 };

@@ -1,0 +1,276 @@
+/*
+ * refinedet.c - [refinedet]: the head of RefineDet (Zhang et al. 2018; paper.md 4). The anchor
+ * refinement module (ARM) looks at the backbone's levels and tells objects from background; the
+ * object detection module (ODM) looks at the transfer connection blocks ([tcb]) of the same levels
+ * and classifies the boxes that the ARM refined. All channels are derived.
+ */
+#include "refinedet.h"
+
+#include "blocks/net.h"
+#include "det/prior.h"
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { MAX_LEVELS = 8 };
+
+struct refinedet_keys {
+    struct name_list arm, odm;
+    struct real_list sizes, ratios;
+    bool inter;
+    int inter_width, inter_out;
+    double arm_thresh, conf_thresh, nms_thresh, soft_nms;
+    double match_iou, neg_ratio;
+    int top_k, keep_top_k;
+};
+
+#define AT(field) offsetof(struct refinedet_keys, field)
+static const struct key_spec refinedet_table[] = {
+    {"arm", NULL, KEY_NAMES, AT(arm), 0, 0, NULL,
+     "the backbone's levels by name or number, the finest first"},
+    {"odm", NULL, KEY_NAMES, AT(odm), 0, 0, NULL, "the [tcb] of each of these levels"},
+    {"sizes", "", KEY_REALS, AT(sizes), 1, 65536, NULL,
+     "pixels of a level's square prior; none: 4 times the level's stride"},
+    {"ratios", "1, 2, 0.5", KEY_REALS, AT(ratios), 0.01, 100, NULL, "widths over heights"},
+    {"inter", "0", KEY_BOOL, AT(inter), 0, 1, NULL,
+     "a residual block before the predictors of each level, as the ResNet version of the paper"},
+    {"inter_width", "256", KEY_INT, AT(inter_width), 1, 65536, NULL, "its 3x3 convolution"},
+    {"inter_out", "1024", KEY_INT, AT(inter_out), 1, 65536, NULL, "its output"},
+    {"arm_thresh", "0.01", KEY_REAL, AT(arm_thresh), 0, 1, NULL,
+     "priors less likely to hold an object are passed over, in the loss of the ODM and after it"},
+    {"conf_thresh", "0", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
+     "lowest score of a detection; 0: that of [net]"},
+    {"nms_thresh", "0", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
+     "overlap over which the lower scored box is dropped; 0: that of [net]"},
+    {"soft_nms", "0", KEY_REAL, AT(soft_nms), 0, 1, NULL,
+     "linear soft-NMS afterwards, from this overlap on; 0: off"},
+    {"match_iou", "0.5", KEY_REAL, AT(match_iou), 0.01, 1, NULL,
+     "overlap from which a prior is a positive"},
+    {"neg_ratio", "3", KEY_REAL, AT(neg_ratio), 0, 1000, NULL, "negatives for each positive"},
+    {"top_k", "1000", KEY_INT, AT(top_k), 1, 100000, NULL, "boxes of a class before NMS"},
+    {"keep_top_k", "500", KEY_INT, AT(keep_top_k), 1, 100000, NULL, "detections of a picture"},
+    {0},
+};
+#undef AT
+
+static const struct head_type head_refinedet = {
+    .name = "refinedet", .detects = true, .decode = refinedet_decode};
+
+struct levels {
+    struct tensor *arm[MAX_LEVELS], *odm[MAX_LEVELS];
+    int n;
+};
+
+static enum vov_status find_levels(struct builder *b, const struct refinedet_keys *k,
+                                   struct levels *l, struct err *err)
+{
+    l->n = k->arm.n;
+    if (l->n < 1 || l->n > MAX_LEVELS || k->odm.n != l->n) {
+        return err_at(err, builder_at(b, "odm"), VOV_ECFG,
+                      "[refinedet] wants 1 to %d levels and as many in odm as in arm, not %d and "
+                      "%d",
+                      MAX_LEVELS, k->arm.n, k->odm.n);
+    }
+    if (k->sizes.n != 0 && k->sizes.n != l->n) {
+        return err_at(err, builder_at(b, "sizes"), VOV_ECFG,
+                      "[refinedet] has %d sizes for %d levels", k->sizes.n, l->n);
+    }
+    if (k->ratios.n < 1) {
+        return err_at(err, builder_at(b, "ratios"), VOV_ECFG, "[refinedet] wants a ratio");
+    }
+    for (int i = 0; i < l->n; i++) {
+        TRY(builder_ref(b, k->arm.v[i], &l->arm[i], err));
+        TRY(builder_ref(b, k->odm.v[i], &l->odm[i], err));
+        const struct shape s = l->arm[i]->shape, t = l->odm[i]->shape;
+        if (s.w != t.w || s.h != t.h) {
+            return err_at(err, builder_at(b, "odm"), VOV_ESHAPE,
+                          "[refinedet] level %s is %dx%d but %s is %dx%d", k->arm.v[i], s.w, s.h,
+                          k->odm.v[i], t.w, t.h);
+        }
+    }
+    return VOV_OK;
+}
+
+static struct prior_level level_priors(const struct builder *b, const struct refinedet_keys *k,
+                                       const struct levels *l, int i)
+{
+    static const double one = 1;
+    const struct shape s = l->arm[i]->shape;
+    const double step_x = (double)b->net->width / s.w, step_y = (double)b->net->height / s.h;
+
+    return (struct prior_level){
+        .w = s.w,
+        .h = s.h,
+        .step_x = step_x,
+        .step_y = step_y,
+        .size = k->sizes.n > 0 ? k->sizes.v[i] : 4 * (step_x > step_y ? step_x : step_y),
+        .scale = &one,
+        .ratio = k->ratios.v,
+        .n_scales = 1,
+        .n_ratios = k->ratios.n,
+    };
+}
+
+static enum vov_status make_priors(struct builder *b, const struct refinedet_keys *k,
+                                   const struct levels *l, struct multibox_desc *d, struct err *err)
+{
+    long long n = 0;
+
+    for (int i = 0; i < l->n; i++) {
+        n += (long long)l->arm[i]->shape.h * l->arm[i]->shape.w * k->ratios.n;
+    }
+    if (n > 1 << 24) {
+        return err_set(err, VOV_ESHAPE, "[refinedet] %lld priors are too many", n);
+    }
+    struct box *prior = arena_alloc(&b->graph->mem, (size_t)n * sizeof *prior);
+    if (prior == NULL) {
+        return err_nomem(err, (size_t)n * sizeof *prior);
+    }
+    d->priors = prior;
+    d->n_priors = (int)n;
+    for (int i = 0; i < l->n; i++) {
+        const struct prior_level level = level_priors(b, k, l, i);
+        prior_fill(&level, b->net->width, b->net->height, prior);
+        prior += prior_count(&level);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status make_attr(struct builder *b, const struct refinedet_keys *k,
+                                 const struct levels *l, struct refinedet **out, struct err *err)
+{
+    struct refinedet *r = arena_alloc(&b->graph->mem, sizeof *r);
+
+    if (r == NULL) {
+        return err_nomem(err, sizeof *r);
+    }
+    *r = (struct refinedet){
+        .arm = {.n_classes = 2,
+                .objectness = true,
+                .match_iou = (real)k->match_iou,
+                .neg_iou = (real)k->match_iou,
+                .neg_ratio = (real)k->neg_ratio,
+                .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}},
+        .arm_thresh = k->arm_thresh,
+        .conf_thresh = k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh,
+        .nms = {.iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
+                .soft = (real)k->soft_nms,
+                .top_k = k->top_k,
+                .keep = k->keep_top_k},
+    };
+    TRY(make_priors(b, k, l, &r->arm, err));
+    r->odm = r->arm;
+    r->odm.n_classes = b->net->classes + 1;
+    r->odm.objectness = false;
+    r->odm.arm_threshold = (real)k->arm_thresh;
+    *out = r;
+    return VOV_OK;
+}
+
+/* 3x3 with bias, Xavier's uniform (paper.md 4.4), then rows for each prior; `values` numbers each.
+ * `what` is "arm_loc" and the like. */
+static enum vov_status predict(struct builder *b, const char *what, struct tensor *const *level,
+                               int n, int ratios, int values, struct tensor **y, struct err *err)
+{
+    struct tensor *map[MAX_LEVELS];
+    const struct prior_rows_attr rows = {values};
+    char name[64];
+
+    for (int i = 0; i < n; i++) {
+        const double fan_in = 9.0 * level[i]->shape.c;
+        const struct conv_block c = {.out = ratios * values,
+                                     .size = 3,
+                                     .stride = 1,
+                                     .pad = PAD_SAME,
+                                     .bias = true,
+                                     .init = {INIT_UNIFORM, sqrt(3 / fan_in)}};
+        snprintf(name, sizeof name, "%s%d", what, i + 1);
+        TRY(build_conv(b, name, &c, level[i], &map[i], err));
+    }
+    TRY(build_op(b, &(struct brick){&op_prior_rows, what, &rows}, map, n, y, err));
+    (*y)->flags |= T_KEEP;
+    return VOV_OK;
+}
+
+static enum vov_status add_inter(struct builder *b, const struct refinedet_keys *k,
+                                 const char *what, struct tensor **level, int n, struct err *err)
+{
+    const struct residual_block r = {
+        .width = k->inter_width, .out = k->inter_out, .stride = 1, .project = true};
+    char name[64];
+
+    for (int i = 0; i < n && k->inter; i++) {
+        snprintf(name, sizeof name, "%s_inter%d", what, i + 1);
+        TRY(build_residual(b, name, &r, level[i], &level[i], err));
+    }
+    return VOV_OK;
+}
+
+static enum vov_status add_loss(struct builder *b, const char *name, const struct multibox_desc *d,
+                                struct tensor *const *in, int n_in, struct err *err)
+{
+    struct head *h = b->head;
+    const struct multibox_attr a = {.d = *d, .weight = 1};
+
+    return build_op(b, &(struct brick){&op_multibox, name, &a}, in, n_in, &h->loss[h->n_loss++],
+                    err);
+}
+
+static enum vov_status add_losses(struct builder *b, const struct refinedet *r, struct err *err)
+{
+    struct head *h = b->head;
+    const int n = h->out[0]->shape.n;
+
+    h->truth = graph_input(b->graph, "truth", (struct shape){n, b->net->max_boxes, 5, 1});
+    if (h->truth == NULL) {
+        return err_nomem(err, sizeof(struct tensor));
+    }
+    struct tensor *const arm[] = {h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF], h->truth};
+    struct tensor *const odm[] = {h->out[REFINEDET_ODM_LOC], h->out[REFINEDET_ODM_CONF], h->truth,
+                                  h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF]};
+    TRY(add_loss(b, "arm_loss", &r->arm, arm, 3, err));
+    TRY(add_loss(b, "odm_loss", &r->odm, odm, 5, err));
+    h->part[0] = "arm_loc";
+    h->part[1] = "arm_conf";
+    h->part[3] = "odm_loc";
+    h->part[4] = "odm_conf";
+    return VOV_OK;
+}
+
+static enum vov_status refinedet_build(struct builder *b, const void *keys, struct err *err)
+{
+    const struct refinedet_keys *k = keys;
+    struct head *h = b->head;
+    struct levels l;
+    struct refinedet *r = NULL;
+
+    if (b->net->classes < 1) {
+        return err_set(err, VOV_ECFG, "[refinedet] wants classes= in [net]");
+    }
+    TRY(find_levels(b, k, &l, err));
+    TRY(make_attr(b, k, &l, &r, err));
+    h->type = &head_refinedet;
+    h->attr = r;
+    h->classes = b->net->classes;
+    h->n_out = 4;
+    TRY(add_inter(b, k, "arm", l.arm, l.n, err));
+    TRY(add_inter(b, k, "odm", l.odm, l.n, err));
+    TRY(predict(b, "arm_loc", l.arm, l.n, k->ratios.n, 4, &h->out[REFINEDET_ARM_LOC], err));
+    TRY(predict(b, "arm_conf", l.arm, l.n, k->ratios.n, 2, &h->out[REFINEDET_ARM_CONF], err));
+    TRY(predict(b, "odm_loc", l.odm, l.n, k->ratios.n, 4, &h->out[REFINEDET_ODM_LOC], err));
+    TRY(predict(b, "odm_conf", l.odm, l.n, k->ratios.n, r->odm.n_classes,
+                &h->out[REFINEDET_ODM_CONF], err));
+    b->cur = h->out[REFINEDET_ODM_CONF];
+    return b->graph->training ? add_losses(b, r, err) : VOV_OK;
+}
+
+extern const struct section_type section_refinedet;
+const struct section_type section_refinedet = {
+    .name = "refinedet",
+    .doc =
+        "RefineDet's head: anchor refinement on the backbone's levels, detection on their [tcb].",
+    .keys = refinedet_table,
+    .keys_size = sizeof(struct refinedet_keys),
+    .build = refinedet_build,
+};

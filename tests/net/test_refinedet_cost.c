@@ -1,0 +1,72 @@
+/*
+ * test_refinedet_cost.c - the RefineDet nets of cfg/detect cost what the paper's tables say:
+ * parameters to the last one, multiply-adds and batch norm elements to the digits printed.
+ */
+#include "model/model.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* params 0: only `millions` is known, to three decimals. giga and giga_bn: thousands of millions of
+ * multiply-adds, without and with batch norm elements; 0: not known. */
+static const struct row {
+    const char *cfg;
+    long long params;
+    double millions, giga, giga_bn;
+} rows[] = {
+    {"cfg/detect/refinedet320-resnet50.cfg", 63459460, 63.459, 25.399, 25.434},
+    {"cfg/detect/refinedet320-resnet101.cfg", 82451588, 82.452, 32.975, 33.020},
+    {"cfg/detect/refinedet320-vovnet39.cfg", 56283844, 56.284, 32.626, 32.655},
+    {"cfg/detect/refinedet320-vovnet57.cfg", 70323844, 70.324, 36.418, 36.449},
+    {"cfg/detect/refinedet320-densenet201.cfg", 0, 56.127, 24.585, 24.648},
+    {"cfg/detect/refinedet320-densenet161.cfg", 0, 66.755, 32.668, 32.742},
+    {"cfg/detect/refinedet512-vovnet39.cfg", 56283844, 56.284, 83.523, 0},
+    {"cfg/detect/refinedet512-vovnet57.cfg", 70323844, 70.324, 93.230, 0},
+    {"cfg/detect/refinedet512-resnet50.cfg", 63459460, 63.459, 65.022, 0},
+    {"cfg/detect/refinedet512-resnet101.cfg", 82451588, 82.452, 84.416, 0},
+    {"cfg/detect/refinedet512-densenet201.cfg", 0, 56.127, 0, 0},
+    {"cfg/detect/refinedet512-densenet161.cfg", 0, 66.755, 0, 0},
+};
+
+START_TEST(test_costs)
+{
+    const struct row *row = &rows[_i];
+    const struct model_options opt = {.keep_norms = true};
+    struct err_list errs = {0};
+    struct model m;
+
+    const enum vov_status status = model_build(row->cfg, &opt, &m, &errs);
+    ck_assert_msg(status == VOV_OK, "%s: %s", row->cfg, errs.item[0].msg);
+    const struct op_cost cost = graph_cost(&m.graph);
+    const long long params = (long long)params_learnable(&m.graph);
+    if (row->params > 0) {
+        ck_assert_int_eq(params, row->params);
+    }
+    ck_assert_msg(fabs((double)params / 1e6 - row->millions) < 0.00051, "%s: %lld parameters",
+                  row->cfg, params);
+    if (row->giga > 0) {
+        ck_assert_msg(fabs((double)cost.madds / 1e9 - row->giga) < 0.00051,
+                      "%s: %lld multiply-adds", row->cfg, (long long)cost.madds);
+    }
+    if (row->giga_bn > 0) {
+        ck_assert_msg(fabs((double)(cost.madds + cost.bn) / 1e9 - row->giga_bn) < 0.00051,
+                      "%s: %lld with batch norms", row->cfg, (long long)(cost.madds + cost.bn));
+    }
+    model_close(&m);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("refinedet costs");
+    TCase *c = tcase_create("cfg/detect");
+
+    tcase_add_loop_test(c, test_costs, 0, (int)(sizeof rows / sizeof rows[0]));
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
