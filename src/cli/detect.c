@@ -179,7 +179,9 @@ static enum vov_status all(struct detect_run *r, struct err *err)
     if (!r->cli->quiet) {
         printf("%d pictures in %.2f s, %d detections", r->done, clock_now() - start,
                r->found.results.n);
-        printf(r->out != NULL ? ", drawn in %s" : "", r->out);
+        if (r->out != NULL) {
+            printf(", drawn in %s", r->out);
+        }
         printf(r->skipped > 0 ? ", %d pictures could not be read\n" : "\n", r->skipped);
     }
     return VOV_OK;

@@ -195,17 +195,12 @@ void inputs_free(struct inputs *in)
 
 static void put_detection(struct buf *b, const struct detector *d, const struct detection *det)
 {
-    const double v[4] = {(double)det->box.x0, (double)det->box.y0,
-                         (double)(det->box.x1 - det->box.x0), (double)(det->box.y1 - det->box.y0)};
+    const struct box *x = &det->box;
     buf_puts(b, "{\"class\":");
     json_put_str(b, d->class_name[det->class_id]);
-    buf_printf(b, ",\"class_id\":%d,\"score\":", det->class_id);
-    json_put_real(b, (double)det->score);
-    for (int i = 0; i < 4; i++) {
-        buf_puts(b, i == 0 ? ",\"box\":[" : ",");
-        json_put_real(b, v[i]);
-    }
-    buf_puts(b, "]}");
+    buf_printf(b, ",\"class_id\":%d,\"score\":%.6f,\"box\":[%.2f,%.2f,%.2f,%.2f]}", det->class_id,
+               (double)det->score, (double)x->x0, (double)x->y0, (double)(x->x1 - x->x0),
+               (double)(x->y1 - x->y0));
 }
 
 static enum vov_status put_result(struct result_list *r, const struct input *in,

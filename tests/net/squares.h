@@ -2,8 +2,8 @@
  * squares.h - a data set for tests of training: bright squares and dark discs on noise, drawn into
  * a folder, and a detector small enough to learn them in seconds.
  */
-#ifndef TEST_SQUARES_H
-#define TEST_SQUARES_H
+#ifndef VOV_TEST_SQUARES_H
+#define VOV_TEST_SQUARES_H
 
 #include "base/file.h"
 #include "base/rng.h"
