@@ -8,16 +8,16 @@
 
 enum { EXIT_INTERRUPTED = 130 };
 
-static volatile sig_atomic_t asked;
+static volatile sig_atomic_t stop_requested;
 
 static void on_signal(int number)
 {
     static const char text[] = "\nstopping after this step; once more quits at once\n";
     (void)number;
-    if (asked) {
+    if (stop_requested) {
         _exit(EXIT_INTERRUPTED);
     }
-    asked = 1;
+    stop_requested = 1;
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
 }
 
@@ -27,5 +27,5 @@ const volatile sig_atomic_t *interrupt_watch(void)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    return &asked;
+    return &stop_requested;
 }
