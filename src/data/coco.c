@@ -1,0 +1,394 @@
+/*
+ * coco.c - COCO's annotation files: images, annotations and categories, in any order, read item by
+ * item in memory that grows with what is kept only. An annotation that cannot be used is left out
+ * with one warning that names the file and its id; what would make the whole file doubtful (ids
+ * that are no whole numbers, a missing list) is an error.
+ */
+#include "coco_seg.h"
+#include "dataset.h"
+#include "image.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An annotation before its image and class are known. */
+struct raw {
+    long long id, image, category;
+    double bbox[4], area;
+    bool has_id, has_box, has_image, has_category, crowd, difficult;
+    struct seg *seg;
+    bool bad_seg;
+};
+
+struct reader {
+    struct dataset *d;
+    const struct dataset_options *opt;
+    const char *images; /* folder, in d->mem */
+    struct raw *raw;
+    int n_raw, cap_raw, cap_classes;
+    struct idmap image_of, class_of, seen;
+    bool saw_images, saw_annotations, saw_categories;
+};
+
+static void problem(const struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
+    VOV_PRINTF(4, 5);
+
+static void problem(const struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
+{
+    char what[256], text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    snprintf(text, sizeof text, "%.200s: %s", r->d->path, what);
+    log_put(r->opt->log, LOG_WARN, "%s", text);
+    r->d->skipped += skipped ? 1 : 0;
+    if (r->opt->problem != NULL) {
+        r->opt->problem(r->opt->user, kind, skipped, text);
+    }
+}
+
+static enum vov_status bad_id(const struct reader *r, const char *list, long index, struct err *err)
+{
+    return err_set(err, VOV_EFORMAT,
+                   "%s: %s[%ld]: \"id\" must be a whole number under 2^53; number the items anew",
+                   r->d->path, list, index);
+}
+
+static enum vov_status add_image(struct reader *r, long index, const json *j, struct err *err)
+{
+    struct dataset *d = r->d;
+    const char *name = json_str(j, "file_name");
+    struct item it = {0};
+    long long w = 0, h = 0;
+
+    if (!json_int(j, "id", &it.id)) {
+        return bad_id(r, "images", index, err);
+    }
+    if (name == NULL || name[0] == '\0') {
+        return err_set(err, VOV_EFORMAT, "%s: image %lld has no \"file_name\"", d->path, it.id);
+    }
+    if (idmap_get(&r->image_of, it.id) >= 0) {
+        problem(r, "duplicate", true, "image id %lld stands there twice; the second is left out",
+                it.id);
+        return VOV_OK;
+    }
+    char *path = r->opt->images != NULL ? path_join(r->images, name) : path_beside(d->path, name);
+    it.path = path != NULL ? arena_strdup(&d->mem, name[0] == '/' ? name : path) : NULL;
+    it.file_name = arena_strdup(&d->mem, name);
+    mem_free(path);
+    if (json_int(j, "width", &w) && json_int(j, "height", &h) && w > 0 && h > 0 && w < 1 << 20 &&
+        h < 1 << 20) {
+        it.width = (int)w;
+        it.height = (int)h;
+    }
+    if (it.path == NULL || it.file_name == NULL || !VEC_GROW(d->item, d->n, d->cap) ||
+        !idmap_put(&r->image_of, it.id, d->n)) {
+        return err_nomem(err, sizeof it);
+    }
+    d->item[d->n++] = it;
+    return VOV_OK;
+}
+
+static enum vov_status add_category(struct reader *r, long index, const json *j, struct err *err)
+{
+    struct dataset *d = r->d;
+    const char *name = json_str(j, "name");
+    long long id;
+
+    if (!json_int(j, "id", &id)) {
+        return bad_id(r, "categories", index, err);
+    }
+    if (idmap_get(&r->class_of, id) >= 0) {
+        problem(r, "duplicate", true, "category id %lld stands there twice", id);
+        return VOV_OK;
+    }
+    int cap = r->cap_classes;
+    if (!VEC_GROW(d->class_name, d->n_classes, cap) ||
+        !VEC_GROW(d->class_key, d->n_classes, r->cap_classes)) {
+        return err_nomem(err, sizeof id);
+    }
+    d->class_name[d->n_classes] = arena_strdup(&d->mem, name != NULL ? name : "");
+    d->class_key[d->n_classes] = id;
+    if (d->class_name[d->n_classes] == NULL || !idmap_put(&r->class_of, id, d->n_classes)) {
+        return err_nomem(err, sizeof id);
+    }
+    d->n_classes++;
+    return VOV_OK;
+}
+
+static bool read_box(const json *j, double box[4])
+{
+    const cJSON *v = json_get(j, "bbox");
+
+    if (!cJSON_IsArray(v) || json_len(v) != 4) {
+        return false;
+    }
+    v = v->child;
+    for (int i = 0; i < 4; i++, v = v->next) {
+        if (!cJSON_IsNumber(v) || !isfinite(v->valuedouble)) {
+            return false;
+        }
+        box[i] = v->valuedouble;
+    }
+    return true;
+}
+
+static bool is_one(const json *j, const char *key)
+{
+    const cJSON *v = json_get(j, key);
+
+    return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valueint == 1);
+}
+
+static enum vov_status add_annotation(struct reader *r, const json *j, struct err *err)
+{
+    struct raw a = {0};
+
+    a.has_id = json_int(j, "id", &a.id);
+    a.has_image = json_int(j, "image_id", &a.image);
+    a.has_category = json_int(j, "category_id", &a.category);
+    a.has_box = read_box(j, a.bbox);
+    a.area = a.bbox[2] * a.bbox[3];
+    json_real(j, "area", &a.area);
+    a.crowd = is_one(j, "iscrowd");
+    a.difficult = is_one(j, "difficult");
+    if (r->opt->masks) {
+        TRY(coco_seg_read(json_get(j, "segmentation"), &r->d->mem, &a.seg, &a.bad_seg, err));
+    }
+    if (!VEC_GROW(r->raw, r->n_raw, r->cap_raw)) {
+        return err_nomem(err, sizeof a);
+    }
+    r->raw[r->n_raw++] = a;
+    return VOV_OK;
+}
+
+static enum vov_status take_item(void *user, const char *key, long index, const json *item,
+                                 struct err *err)
+{
+    struct reader *r = user;
+
+    if (key[0] == '\0') {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: the top level must be an object with \"images\", \"annotations\" and "
+                       "\"categories\", not a list",
+                       r->d->path);
+    }
+    const bool list = index >= 0;
+    if (list && strcmp(key, "images") == 0) {
+        return add_image(r, index, item, err);
+    }
+    if (list && strcmp(key, "categories") == 0) {
+        return add_category(r, index, item, err);
+    }
+    return list && strcmp(key, "annotations") == 0 ? add_annotation(r, item, err) : VOV_OK;
+}
+
+static enum vov_status take_array(void *user, const char *key, struct err *err)
+{
+    struct reader *r = user;
+
+    if (key[0] == '\0') {
+        return take_item(user, key, -1, NULL, err);
+    }
+    r->saw_images = r->saw_images || strcmp(key, "images") == 0;
+    r->saw_annotations = r->saw_annotations || strcmp(key, "annotations") == 0;
+    r->saw_categories = r->saw_categories || strcmp(key, "categories") == 0;
+    return VOV_OK;
+}
+
+/* Classes in the order of their ids, whatever the order in the file. */
+static enum vov_status sort_classes(struct reader *r, struct err *err)
+{
+    struct dataset *d = r->d;
+
+    for (int i = 1; i < d->n_classes; i++) {
+        for (int k = i; k > 0 && d->class_key[k] < d->class_key[k - 1]; k--) {
+            const long long key = d->class_key[k];
+            const char *name = d->class_name[k];
+            d->class_key[k] = d->class_key[k - 1];
+            d->class_name[k] = d->class_name[k - 1];
+            d->class_key[k - 1] = key;
+            d->class_name[k - 1] = name;
+        }
+    }
+    for (int i = 0; i < d->n_classes; i++) {
+        if (!idmap_put(&r->class_of, d->class_key[i], i)) {
+            return err_nomem(err, sizeof(int));
+        }
+    }
+    return VOV_OK;
+}
+
+/* Why an annotation cannot be used; NULL: it can. *kind as in dataset_options. */
+static const char *unusable(const struct reader *r, const struct raw *a, const char **kind)
+{
+    *kind = "id";
+    if (!a->has_image) {
+        return "its \"image_id\" is no whole number";
+    }
+    if (idmap_get(&r->image_of, a->image) < 0) {
+        return "there is no image with its \"image_id\"";
+    }
+    *kind = "category";
+    if (!a->has_category || idmap_get(&r->class_of, a->category) < 0) {
+        return "there is no category with its \"category_id\"";
+    }
+    *kind = "bbox";
+    if (!a->has_box) {
+        return "its \"bbox\" is not four finite numbers";
+    }
+    if (a->bbox[2] <= 0 || a->bbox[3] <= 0) {
+        return "its \"bbox\" has no area";
+    }
+    *kind = "segmentation";
+    return a->bad_seg ? "its \"segmentation\" is damaged" : NULL;
+}
+
+/* The box cut to the picture; false when nothing of it is inside. */
+static bool clip(const struct item *it, const double b[4], struct box *out)
+{
+    const double w = it->width > 0 ? it->width : 1e9, h = it->height > 0 ? it->height : 1e9;
+    const double x0 = fmax(0, b[0]), y0 = fmax(0, b[1]);
+    const double x1 = fmin(w, b[0] + b[2]), y1 = fmin(h, b[1] + b[3]);
+
+    *out = (struct box){(real)x0, (real)y0, (real)x1, (real)y1};
+    return x1 > x0 && y1 > y0;
+}
+
+static enum vov_status place(struct reader *r, const struct raw *a, struct err *err)
+{
+    const char *kind;
+    const char *why = unusable(r, a, &kind);
+    struct item *it = why == NULL ? &r->d->item[idmap_get(&r->image_of, a->image)] : NULL;
+    struct truth t = {
+        .crowd = a->crowd, .difficult = a->difficult, .area = a->area, .id = a->id, .seg = a->seg};
+
+    if (a->has_id && idmap_get(&r->seen, a->id) >= 0) {
+        problem(r, "duplicate", false, "annotation id %lld stands there twice", a->id);
+    } else if (a->has_id && !idmap_put(&r->seen, a->id, 0)) {
+        return err_nomem(err, sizeof(int));
+    }
+    if (why == NULL && !clip(it, a->bbox, &t.box)) {
+        why = "its \"bbox\" lies outside the picture";
+    }
+    if (why != NULL) {
+        problem(r, kind, true, "annotation %lld is left out: %s", a->id, why);
+        return VOV_OK;
+    }
+    memcpy(t.bbox, a->bbox, sizeof t.bbox);
+    t.class_id = idmap_get(&r->class_of, a->category);
+    if (!VEC_GROW(it->truth, it->n_truth, it->cap_truth)) {
+        return err_nomem(err, sizeof t);
+    }
+    it->truth[it->n_truth++] = t;
+    r->d->n_truth++;
+    return VOV_OK;
+}
+
+static enum vov_status check_lists(const struct reader *r, struct err *err)
+{
+    const char *missing = !r->saw_images        ? "images"
+                          : !r->saw_annotations ? "annotations"
+                          : !r->saw_categories  ? "categories"
+                                                : NULL;
+
+    if (missing != NULL) {
+        return err_set(err, VOV_EFORMAT, "%s: no list \"%s\" in it", r->d->path, missing);
+    }
+    if (r->d->n == 0) {
+        return err_set(err, VOV_EFORMAT, "%s: the list \"images\" is empty", r->d->path);
+    }
+    return VOV_OK;
+}
+
+/* Sizes that the file does not give come from the pictures. */
+static void find_sizes(struct reader *r)
+{
+    for (int i = 0; i < r->d->n; i++) {
+        struct item *it = &r->d->item[i];
+        struct err why = {0};
+        if (it->width == 0 && image_size(it->path, &it->width, &it->height, &why) != VOV_OK) {
+            problem(r, "image", false, "image %lld has no size: %.150s", it->id, why.msg);
+        }
+    }
+}
+
+/* With no folder given: pictures beside the file, or in images/ beside it where the first is. */
+static enum vov_status find_folder(struct reader *r, struct err *err)
+{
+    struct dataset *d = r->d;
+
+    if (r->opt->images != NULL || d->n == 0 || file_exists(d->item[0].path)) {
+        return VOV_OK;
+    }
+    char *dir = path_beside(d->path, "images");
+    char *first = dir != NULL ? path_join(dir, d->item[0].file_name) : NULL;
+    bool ok = first != NULL;
+    for (int i = 0; ok && file_exists(first) && i < d->n; i++) {
+        char *path = path_join(dir, d->item[i].file_name);
+        d->item[i].path = path != NULL ? arena_strdup(&d->mem, path) : NULL;
+        ok = d->item[i].path != NULL;
+        mem_free(path);
+    }
+    mem_free(first);
+    mem_free(dir);
+    return ok ? VOV_OK : err_nomem(err, (size_t)d->n * sizeof(char *));
+}
+
+static enum vov_status read_all(struct reader *r, struct err *err)
+{
+    static const char *const masks[] = {"segmentation", NULL};
+    const struct json_stream stream = {
+        .drop = r->opt->masks ? NULL : masks, .item = take_item, .array = take_array, .user = r};
+
+    if (r->opt->images != NULL) {
+        r->images = arena_strdup(&r->d->mem, r->opt->images);
+    }
+    TRY(json_stream_file(r->d->path, &stream, err));
+    TRY(check_lists(r, err));
+    TRY(find_folder(r, err));
+    find_sizes(r);
+    TRY(sort_classes(r, err));
+    for (int i = 0; i < r->n_raw; i++) {
+        TRY(place(r, &r->raw[i], err));
+    }
+    return VOV_OK;
+}
+
+enum vov_status coco_read(const char *path, const struct dataset_options *opt, struct dataset *d,
+                          struct err *err)
+{
+    struct reader r = {.d = d, .opt = opt};
+
+    *d = (struct dataset){0};
+    d->path = arena_strdup(&d->mem, path);
+    const enum vov_status status =
+        d->path != NULL ? read_all(&r, err) : err_nomem(err, strlen(path));
+    mem_free(r.raw);
+    idmap_free(&r.image_of);
+    idmap_free(&r.class_of);
+    idmap_free(&r.seen);
+    if (status != VOV_OK) {
+        dataset_free(d);
+    }
+    return status;
+}
+
+void dataset_free(struct dataset *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        mem_free(d->item[i].truth);
+    }
+    mem_free(d->item);
+    mem_free(d->class_name);
+    mem_free(d->class_key);
+    arena_free(&d->mem);
+    *d = (struct dataset){0};
+}

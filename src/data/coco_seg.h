@@ -1,0 +1,18 @@
+/*
+ * coco_seg.h - a COCO "segmentation" value: polygons, run lengths, or a compressed string.
+ */
+#ifndef VOV_COCO_SEG_H
+#define VOV_COCO_SEG_H
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "dataset.h"
+
+/*
+ * *out lives in mem; NULL for none. *bad: the value is damaged (wrong types, runs that do not add
+ * up, no such size). VOV_OK or VOV_ENOMEM.
+ */
+enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out, bool *bad,
+                              struct err *err);
+
+#endif

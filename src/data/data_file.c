@@ -1,0 +1,131 @@
+/*
+ * data_file.c - the .data text file that names a data set's parts, and opening either of its
+ * splits.
+ */
+#include "dataset.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <string.h>
+
+enum { MAX_BYTES = 1 << 20 };
+
+static const char *const key_names[] = {"train",        "valid",        "images",
+                                        "train_images", "valid_images", "names"};
+enum { N_KEYS = sizeof key_names / sizeof *key_names };
+
+/* Cuts blanks off both ends, in place. */
+static char *trim(char *s)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t n;
+
+    s += strspn(s, blanks);
+    for (n = strlen(s); n > 0 && strchr(blanks, s[n - 1]) != NULL; n--) {
+    }
+    s[n] = '\0';
+    return s;
+}
+
+static enum vov_status take(struct data_file *d, int key, const char *value, struct err *err)
+{
+    const char **const field[N_KEYS] = {&d->train,        &d->valid,        NULL,
+                                        &d->train_images, &d->valid_images, &d->names};
+    char *beside = path_beside(d->path, value);
+    const char *path = beside != NULL ? arena_strdup(&d->mem, beside) : NULL;
+
+    mem_free(beside);
+    if (path == NULL) {
+        return err_nomem(err, strlen(value));
+    }
+    if (field[key] != NULL) {
+        *field[key] = path;
+        return VOV_OK;
+    }
+    d->train_images = d->train_images != NULL ? d->train_images : path;
+    d->valid_images = d->valid_images != NULL ? d->valid_images : path;
+    return VOV_OK;
+}
+
+static enum vov_status take_line(struct data_file *d, int number, char *line, struct err *err)
+{
+    char *text = trim(line);
+    char *equals = strchr(text, '=');
+
+    if (text[0] == '\0' || text[0] == '#' || text[0] == ';') {
+        return VOV_OK;
+    }
+    if (equals == NULL) {
+        return err_set(err, VOV_EFORMAT, "%s:%d: expected key = value, found \"%.60s\"", d->path,
+                       number, text);
+    }
+    *equals = '\0';
+    const char *name = trim(text), *value = trim(equals + 1);
+    for (int i = 0; i < N_KEYS; i++) {
+        if (strcmp(name, key_names[i]) == 0) {
+            return value[0] != '\0' ? take(d, i, value, err)
+                                    : err_set(err, VOV_EFORMAT, "%s:%d: \"%s\" has no value",
+                                              d->path, number, name);
+        }
+    }
+    const char *near = text_nearest(name, key_names, N_KEYS, sizeof *key_names);
+    return err_set(err, VOV_EFORMAT, "%s:%d: unknown key \"%.60s\"%s%s%s", d->path, number, name,
+                   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                   near != NULL ? "\"?" : "");
+}
+
+enum vov_status data_file_read(const char *path, struct data_file *d, struct err *err)
+{
+    struct buf text = {0};
+    enum vov_status status = file_read(path, MAX_BYTES, &text, err);
+    int number = 0;
+
+    *d = (struct data_file){0};
+    d->path = arena_strdup(&d->mem, path);
+    if (status == VOV_OK && d->path == NULL) {
+        status = err_nomem(err, strlen(path));
+    }
+    if (status == VOV_OK && text.p != NULL && memchr(text.p, '\0', text.n) != NULL) {
+        status = err_set(err, VOV_EFORMAT, "%s: NUL bytes in it: not a text file", path);
+    }
+    char *rest = text.p;
+    while (status == VOV_OK && rest != NULL) {
+        char *line = strsep(&rest, "\n");
+        status = take_line(d, ++number, line, err);
+    }
+    buf_free(&text);
+    if (status != VOV_OK) {
+        data_file_free(d);
+    }
+    return status;
+}
+
+void data_file_free(struct data_file *d)
+{
+    arena_free(&d->mem);
+    *d = (struct data_file){0};
+}
+
+enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
+                             struct dataset *d, struct err *err)
+{
+    struct data_file f;
+
+    *d = (struct dataset){0};
+    if (strcmp(path_ext(path), "json") == 0) {
+        return coco_read(path, opt, d, err);
+    }
+    TRY(data_file_read(path, &f, err));
+    const char *list = valid ? f.valid : f.train;
+    struct dataset_options with = *opt;
+    if (with.images == NULL) {
+        with.images = valid ? f.valid_images : f.train_images;
+    }
+    const enum vov_status status =
+        list != NULL ? coco_read(list, &with, d, err)
+                     : err_set(err, VOV_EFORMAT, "%s: no line \"%s = annotations.json\"", path,
+                               valid ? "valid" : "train");
+    data_file_free(&f);
+    return status;
+}
