@@ -11,8 +11,9 @@
 struct result {
     long long image_id, category_id;
     double x, y, w, h, score;
-    double area;
+    double area;     /* w * h, or the mask's where there is no box: it decides the size class */
     struct rle mask; /* n 0: none */
+    struct seg *polygons; /* a mask given so; NULL: none. One block; mem_free */
 };
 
 struct result_list {
@@ -20,7 +21,8 @@ struct result_list {
     int n, cap;
 };
 
-/* In the order of a COCO results array: it breaks ties. */
+/* In the order of a COCO results array: it breaks ties. VOV_EFORMAT names the entry, from 0, and
+ * what it lacks. On failure *r is empty. */
 enum vov_status results_read(const char *path, struct result_list *r, struct err *err);
 enum vov_status results_write(const char *path, const struct result_list *r, struct err *err);
 void results_free(struct result_list *r);
@@ -42,10 +44,14 @@ enum coco_number {
 };
 extern const char *const coco_number_name[COCO_NUMBERS]; /* "AP", "AP50", ..., "ARl" */
 
+enum { COCO_AREAS = 4, COCO_IOUS = 10, COCO_RECALLS = 101, COCO_MOST = 100 };
+
 struct coco_class {
     double ap, ap50, ap75, ar100; /* -1: nothing to measure */
     double aps, apm, apl;
-    double precision50[101]; /* at IoU 0.5, all areas, 100 detections */
+    double ars, arm, arl, ar1, ar10;
+    long n_truth;                     /* without crowds */
+    double precision50[COCO_RECALLS]; /* at IoU 0.5, all areas, 100 detections */
 };
 
 struct coco_report {
@@ -54,7 +60,10 @@ struct coco_report {
     int n_classes;
 };
 
-/* segm: masks rather than boxes; truth then needs its seg. */
+/*
+ * segm: masks rather than boxes; truth then needs its seg. Results of classes that the data set
+ * does not have count for nothing; those of pictures that it does not have are VOV_EFORMAT.
+ */
 enum vov_status coco_eval(const struct dataset *truth, const struct result_list *results, bool segm,
                           struct coco_report *report, struct err *err);
 void coco_report_free(struct coco_report *r);
@@ -62,5 +71,12 @@ void coco_report_free(struct coco_report *r);
 /* pycocotools' twelve lines of text. */
 struct buf;
 void coco_report_text(const struct coco_report *r, bool segm, struct buf *out);
+
+/* A line for each class of truth. */
+void coco_report_classes(const struct coco_report *r, const struct dataset *truth, struct buf *out);
+
+/* {"bbox": {"AP": ..., ...}, "per_class": [{"id": , "name": , "AP": , ...}]}, or "segm". */
+void coco_report_json(const struct coco_report *r, const struct dataset *truth, bool segm,
+                      struct buf *out);
 
 #endif
