@@ -8,6 +8,6 @@
 #include "cli.h"
 
 extern const struct cli_command show_command;
-extern const struct cli_command train_command, eval_command, detect_command;
+extern const struct cli_command train_command, eval_command, detect_command, cocoeval_command;
 
 #endif
