@@ -50,7 +50,7 @@ gcc "$t/use.c" -o "$t/shared" $(pkg-config --cflags --libs vov)
 LD_LIBRARY_PATH=$t/root/usr/lib "$t/shared" >/dev/null || fail "the shared library fails"
 # shellcheck disable=SC2046
 gcc "$t/use.c" -o "$t/static" -I include lib/libvov.a \
-    $(PKG_CONFIG_PATH='' PKG_CONFIG_SYSROOT_DIR='' pkg-config --libs libpng libturbojpeg libjpeg \
+    $(PKG_CONFIG_PATH='' PKG_CONFIG_SYSROOT_DIR='' pkg-config --libs libpng libjpeg \
         libcjson openblas) -lm -pthread
 "$t/static" >/dev/null || fail "the static library fails"
 
