@@ -39,14 +39,10 @@ static void print_text(const struct eval_run *r)
 {
     struct buf b = {0};
     coco_report_text(&r->result.report, false, &b);
+    buf_puts(&b, "\n");
+    coco_report_classes(&r->result.report, &r->data, &b);
     fputs(b.p != NULL ? b.p : "", stdout);
     buf_free(&b);
-    printf("\n%-24s %7s %7s %7s %7s %7s %7s\n", "class", "AP", "AP50", "AP75", "APs", "APm", "APl");
-    for (int i = 0; i < r->result.report.n_classes; i++) {
-        const struct coco_class *c = &r->result.report.classes[i];
-        printf("%-24.24s %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f\n", r->data.class_name[i], c->ap,
-               c->ap50, c->ap75, c->aps, c->apm, c->apl);
-    }
     printf("\n%d pictures in %.1f s, %d detections", r->data.n, r->result.seconds,
            r->result.results.n);
     printf(r->result.skipped > 0 ? ", %d pictures could not be read\n" : "\n", r->result.skipped);
@@ -67,7 +63,7 @@ static enum vov_status run_eval(const struct cli *cli, const struct eval_options
     }
     if (o->json) {
         struct buf b = {0};
-        evaluation_json(&r->result.report, &r->data, &b);
+        coco_report_json(&r->result.report, &r->data, false, &b);
         printf("%s\n", b.p != NULL ? b.p : "");
         buf_free(&b);
     } else {

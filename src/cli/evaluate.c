@@ -155,29 +155,3 @@ void evaluation_numbers(const struct coco_report *r, struct buf *out)
     }
     buf_puts(out, "}");
 }
-
-static void put_class(const struct coco_class *c, const struct dataset *data, int i,
-                      struct buf *out)
-{
-    const char *const name[] = {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"};
-    const double v[] = {c->ap, c->ap50, c->ap75, c->aps, c->apm, c->apl, c->ar100};
-    buf_puts(out, i > 0 ? ",{\"class\":" : "{\"class\":");
-    json_put_str(out, data->class_name[i]);
-    buf_printf(out, ",\"category_id\":%lld", data->class_key[i]);
-    for (int k = 0; k < 7; k++) {
-        buf_printf(out, ",\"%s\":", name[k]);
-        json_put_real(out, v[k]);
-    }
-    buf_puts(out, "}");
-}
-
-void evaluation_json(const struct coco_report *r, const struct dataset *data, struct buf *out)
-{
-    buf_puts(out, "{\"bbox\":");
-    evaluation_numbers(r, out);
-    buf_puts(out, ",\"per_class\":[");
-    for (int i = 0; i < r->n_classes; i++) {
-        put_class(&r->classes[i], data, i, out);
-    }
-    buf_puts(out, "]}");
-}

@@ -27,7 +27,4 @@ void evaluation_free(struct evaluation *e);
 
 /* {"AP": ..., ..., "ARl": ...}; -1 where there was nothing to measure. */
 void evaluation_numbers(const struct coco_report *r, struct buf *out);
-/* {"bbox": the same, "per_class": [{"class", "category_id", "AP", ...}]}. */
-void evaluation_json(const struct coco_report *r, const struct dataset *data, struct buf *out);
-
 #endif

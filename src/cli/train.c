@@ -90,27 +90,37 @@ static enum vov_status on_epoch(void *user, struct trainer *t, struct err *err)
 
 /* ---- opening, in the order in which a user wants to hear of mistakes ---- */
 
+/* Whether DATA gives pictures to evaluate with; says so where it is not the usual way. */
+static enum vov_status find_valid(struct run *r, struct err *err)
+{
+    const char *path = r->job->data;
+    struct data_file f;
+    r->has_valid = true;
+    if (strcmp(path_ext(path), "json") == 0) {
+        say(r, "val: the training pictures again, for want of others; a .data file names some\n");
+        return VOV_OK;
+    }
+    TRY(data_file_read(path, &f, err));
+    r->has_valid = f.valid != NULL;
+    if (!r->has_valid) {
+        log_put(&r->cli->log, LOG_WARN, "%s has no line valid=: the run will not be evaluated",
+                path);
+    }
+    data_file_free(&f);
+    return VOV_OK;
+}
+
 static enum vov_status open_data(struct run *r, struct err *err)
 {
     const struct dataset_options opt = {.log = &r->cli->log};
-    const char *path = r->job->data;
-    TRY(dataset_open(path, false, &opt, &r->train, err));
+    TRY(dataset_open(r->job->data, false, &opt, &r->train, err));
     say(r, "train: %d pictures, %ld boxes, %d classes (%s)\n", r->train.n, r->train.n_truth,
         r->train.n_classes, r->train.path);
-    struct err why = {0};
-    if (strcmp(path_ext(path), "json") == 0) {
-        say(r, "val: the training pictures again, for want of others; a .data file names some\n");
+    TRY(find_valid(r, err));
+    if (r->has_valid) {
+        TRY(dataset_open(r->job->data, true, &opt, &r->valid, err));
+        say(r, "val: %d pictures, %ld boxes (%s)\n", r->valid.n, r->valid.n_truth, r->valid.path);
     }
-    const enum vov_status status = dataset_open(path, true, &opt, &r->valid, &why);
-    if (status == VOV_EARG) { /* the .data file names none */
-        log_put(&r->cli->log, LOG_WARN, "%s; the run will not be evaluated", why.msg);
-        return VOV_OK;
-    }
-    if (status != VOV_OK) {
-        return err_set(err, why.code, "%s", why.msg);
-    }
-    r->has_valid = true;
-    say(r, "val: %d pictures, %ld boxes (%s)\n", r->valid.n, r->valid.n_truth, r->valid.path);
     return VOV_OK;
 }
 

@@ -19,6 +19,7 @@ said() {
     grep -q -- "$1" "$t/out" || { cat "$t/out"; fail "not said: $1"; }
 }
 
+./vov data draw --help >/dev/null 2>&1 || exit 77
 ./vov data draw "$t/set" --images 24 --size 64 >/dev/null
 data=$t/set/drawn.data
 cfg=tests/cli/tiny.cfg

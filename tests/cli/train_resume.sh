@@ -10,6 +10,7 @@ fail() {
     exit 1
 }
 
+./vov data draw --help >/dev/null 2>&1 || exit 77
 ./vov data draw "$t/set" --images 24 --size 64 >/dev/null
 run="./vov train tests/cli/tiny.cfg $t/set/drawn.data --epochs 12 --threads 1 --seed 9 -q"
 
