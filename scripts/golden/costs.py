@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Expected costs of the networks in cfg/backbone and cfg/cifar, from first principles.
+"""Expected costs of the networks in cfg/backbone, cfg/cifar, cfg/detect, from first principles.
 
 Written from the papers' tables, knowing nothing of vov: a network is a list of convolutions with
 their sizes, and every figure is a sum over them. Prints tests/net/costs.h:
@@ -174,6 +174,107 @@ def osa_cifar(layers, width):
     return net.row()
 
 
+class Level:
+    """A picture in the middle of a network, from which something branches off."""
+
+    def __init__(self, net):
+        self.c, self.h = net.c, net.h
+
+    def back(self, net):
+        net.c, net.h = self.c, self.h
+
+
+def refinedet(net, levels, classes):
+    """RefineDet's parts behind a body with three levels, the finest first (paper.md 4.1)."""
+    anchors = 3
+
+    def residual(a, b, c, s):
+        start = Level(net)
+        net.conv(c, 1, s)
+        start.back(net)
+        net.conv(a, 1, s)
+        net.conv(b, 3)
+        net.conv(c)
+
+    def predictors(*outputs):
+        residual(256, 256, 1024, 1)
+        source = Level(net)
+        for co in outputs:
+            source.back(net)
+            net.conv(anchors * co, 3, bias=True, bn=False)
+
+    levels[-1].back(net)
+    residual(128, 128, 512, 2)
+    levels = levels + [Level(net)]
+    for level in levels:
+        level.back(net)
+        predictors(4, 2)
+    for i, level in enumerate(levels):
+        level.back(net)
+        net.conv(256, 3)
+        net.conv(256, 3)
+        if i < 3:  # the coarser level's 256 channels are doubled: each pixel makes 2x2
+            up = 2 * 2 * 256 * 256
+            coarse = levels[i + 1].h
+            assert net.h == 2 * coarse
+            net.params += up + 2 * 256
+            net.madds += coarse * coarse * up
+            net.mac += (coarse * coarse + net.h * net.h) * 256 + up
+            net.bn += net.h * net.h * 256
+            net.activations += net.h * net.h * 256
+        net.conv(256, 3)
+        predictors(4, classes + 1)
+    return net.row()
+
+
+def refinedet_vovnet(size, blocks):
+    net, levels = Net(size), []
+    for c, s in (64, 2), (64, 1), (128, 1):
+        net.conv(c, 3, s)
+    for stage in range(4):
+        net.pool_ceil()
+        for _ in range(blocks[stage]):
+            osa(net, 5, FULL[stage], FULL_OUT[stage])
+        levels.append(Level(net))
+    return refinedet(net, levels[1:], 80)
+
+
+def refinedet_resnet(size, blocks):
+    net, levels = Net(size), []
+    net.conv(64, 7, 2)
+    net.pool_ceil()
+    for stage, n in enumerate(blocks):
+        for block in range(n):
+            s = 2 if stage > 0 and block == 0 else 1
+            start = Level(net)
+            for co, k, stride in (64 << stage, 1, s), (64 << stage, 3, 1), (256 << stage, 1, 1):
+                net.conv(co, k, stride)
+            if block == 0:
+                net.conv(256 << stage, 1, s, ci=start.c, h=start.h)
+        levels.append(Level(net))
+    return refinedet(net, levels[1:], 80)
+
+
+def refinedet_densenet(size, k, blocks):
+    net, levels = Net(size), []
+    net.conv(2 * k, 7, 2)
+    net.pool_ceil()
+    for i, layers in enumerate(blocks):
+        for _ in range(layers):
+            start = Level(net)
+            net.norm()
+            net.conv(4 * k)
+            net.conv(k, 3, bn=False)
+            net.c = start.c + k
+        net.norm()
+        if i < 3:
+            net.conv(net.c // 2, bn=False)
+        levels.append(Level(net))
+        if i < 3:
+            net.pool2()
+    return refinedet(net, levels[1:], 80)
+
+
 STEM, STEM_DW = (64, 64, 128), (64, 64, 64)
 ONE, V39, V57, V99 = (1, 1, 1, 1), (1, 1, 2, 2), (1, 1, 4, 3), (1, 3, 9, 3)
 
@@ -216,6 +317,14 @@ def rows():
         caffe = "bottleneck.stride_on=1x1"
         yield "backbone/resnet50", caffe, size, resnet(size, (3, 4, 6, 3), True)
         yield "backbone/resnet101", caffe, size, resnet(size, (3, 4, 23, 3), True)
+    for size in 320, 512:
+        name = "detect/refinedet%d-" % size
+        yield name + "vovnet39", "", size, refinedet_vovnet(size, V39)
+        yield name + "vovnet57", "", size, refinedet_vovnet(size, V57)
+        yield name + "resnet50", "", size, refinedet_resnet(size, (3, 4, 6, 3))
+        yield name + "resnet101", "", size, refinedet_resnet(size, (3, 4, 23, 3))
+        yield name + "densenet161", "", size, refinedet_densenet(size, 48, (6, 12, 36, 24))
+        yield name + "densenet201", "", size, refinedet_densenet(size, 32, (6, 12, 48, 32))
     yield "cifar/densenet40", "", 32, densenet40()
     yield "cifar/osa12x20", "", 32, osa_cifar(12, 20)
     yield "cifar/osa5x43", "", 32, osa_cifar(5, 43)

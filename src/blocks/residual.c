@@ -12,6 +12,7 @@ enum stride_on { STRIDE_ON_3X3, STRIDE_ON_1X1 };
 
 struct residual_keys {
     int width, out, repeat, stride, stride_on;
+    double init;
 };
 
 #define AT(field) offsetof(struct residual_keys, field)
@@ -22,6 +23,8 @@ static const struct key_spec residual_table[] = {
     {"stride", "1", KEY_INT, AT(stride), 1, 64, NULL, "of the first block"},
     {"stride_on", "3x3", KEY_ENUM, AT(stride_on), 0, 0, "3x3 1x1",
      "which convolution of the first block has it"},
+    {"init", "0", KEY_REAL, AT(init), 0, 1000, NULL,
+     "weights start normally distributed with this deviation; 0: He's"},
     {0},
 };
 #undef AT
@@ -29,24 +32,27 @@ static const struct key_spec residual_table[] = {
 enum vov_status build_residual(struct builder *b, const char *name, const struct residual_block *r,
                                struct tensor *x, struct tensor **y, struct err *err)
 {
-    const int s1 = r->stride_on_1x1 ? r->stride : 1, s3 = r->stride_on_1x1 ? 1 : r->stride;
-    const struct conv_block out = {.out = r->out, .size = 1, .stride = 1, .norm = NORM_BATCH};
-    const struct conv_block project = {
-        .out = r->out, .size = 1, .stride = r->stride, .norm = NORM_BATCH};
+    const struct param_init init = init_normal(r->init);
+    const struct conv_block part[] = {
+        {r->out, 1, r->stride, .norm = NORM_BATCH, .init = init},
+        {r->width, 1, r->stride_on_1x1 ? r->stride : 1, .norm = NORM_BATCH, .act = ACT_RELU,
+         .init = init},
+        {r->width, 3, r->stride_on_1x1 ? 1 : r->stride, PAD_SAME, .norm = NORM_BATCH,
+         .act = ACT_RELU, .init = init},
+        {r->out, 1, 1, .norm = NORM_BATCH, .init = init},
+    };
+    static const char *const part_name[] = {"project", "conv1", "conv2", "conv3"};
+    const bool project = r->project || r->stride != 1 || x->shape.c != r->out;
     const char *const dash = name[0] != '\0' ? "/" : "";
     struct tensor *side = x, *t = x;
     char s[64];
 
-    if (r->project || r->stride != 1 || x->shape.c != r->out) {
-        snprintf(s, sizeof s, "%s%sproject", name, dash);
-        TRY(build_conv(b, s, &project, x, &side, err));
+    for (int i = project ? 0 : 1; i < 4; i++) {
+        struct tensor **io = i == 0 ? &side : &t;
+
+        snprintf(s, sizeof s, "%s%s%s", name, dash, part_name[i]);
+        TRY(build_conv(b, s, &part[i], *io, io, err));
     }
-    snprintf(s, sizeof s, "%s%sconv1", name, dash);
-    TRY(build_cbr(b, s, r->width, 1, s1, t, &t, err));
-    snprintf(s, sizeof s, "%s%sconv2", name, dash);
-    TRY(build_cbr(b, s, r->width, 3, s3, t, &t, err));
-    snprintf(s, sizeof s, "%s%sconv3", name, dash);
-    TRY(build_conv(b, s, &out, t, &t, err));
     snprintf(s, sizeof s, "%s%sadd", name, dash);
     return build_add(b, s, ACT_RELU, t, side, y, err);
 }
@@ -59,6 +65,7 @@ static enum vov_status residual_build(struct builder *b, const void *keys, struc
         .out = k->out > 0 ? k->out : 4 * k->width,
         .stride = k->stride,
         .stride_on_1x1 = k->stride_on == STRIDE_ON_1X1,
+        .init = k->init,
     };
     char name[24];
 

@@ -132,13 +132,25 @@ enum vov_status build_ese(struct builder *b, const char *name, struct tensor *x,
 struct residual_block {
     int width, out, stride;
     bool stride_on_1x1, project;
+    double init; /* deviation of the weights at the start; 0: He's */
 };
 enum vov_status build_residual(struct builder *b, const char *name, const struct residual_block *r,
                                struct tensor *x, struct tensor **y, struct err *err);
 
 /* RefineDet's transfer connection block (paper.md 4.1). top: the block of the next coarser level,
- * twice as small, or NULL for the coarsest. */
-enum vov_status build_tcb(struct builder *b, const char *name, int channels, struct tensor *x,
-                          struct tensor *top, struct tensor **y, struct err *err);
+ * half as large, or NULL for the coarsest. */
+struct tcb_block {
+    int channels;
+    double init; /* deviation of the weights at the start; 0: He's */
+    struct tensor *top;
+};
+enum vov_status build_tcb(struct builder *b, const char *name, const struct tcb_block *t,
+                          struct tensor *x, struct tensor **y, struct err *err);
+
+/* How a weight starts: normal with this deviation; 0: the op's own way, He's. */
+static inline struct param_init init_normal(double deviation)
+{
+    return deviation > 0 ? (struct param_init){INIT_NORMAL, deviation} : (struct param_init){0};
+}
 
 #endif

@@ -5,13 +5,16 @@
  */
 #include "section.h"
 
+#include "net.h"
 #include "ops/ops.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct tcb_keys {
     int channels;
     const char *top;
+    double init;
 };
 
 #define AT(field) offsetof(struct tcb_keys, field)
@@ -19,6 +22,8 @@ static const struct key_spec tcb_table[] = {
     {"channels", "256", KEY_INT, AT(channels), 1, 65536, NULL, "of all its convolutions"},
     {"top", "", KEY_NAME, AT(top), 0, 0, NULL,
      "the block of the next coarser level, by name or number; none: this is the coarsest"},
+    {"init", "0", KEY_REAL, AT(init), 0, 1000, NULL,
+     "weights start normally distributed with this deviation; 0: He's"},
     {0},
 };
 #undef AT
@@ -39,46 +44,89 @@ static void tcb_name_all(struct tcb_names *s, const char *name)
     snprintf(s->out, sizeof s->out, "%s%sout", name, dash);
 }
 
-/* The coarser block, twice as large: transposed convolution 2x2 by 2, batch norm, no ReLU. */
-static enum vov_status tcb_up(struct builder *b, const struct tcb_names *s, int channels,
-                              struct tensor *top, struct tensor **y, struct err *err)
+/* Of an input side that `top` pixels are left of: the nearest that halves down to them exactly. */
+static int exact_side(int side, int top)
 {
-    const struct conv_attr up = {.d = {2, 2, 2, 0, 1, 1}, .out_c = channels};
+    const double halvings = round(log2((double)side / top));
+
+    return (int)ldexp(top, halvings > 0 && halvings < 16 ? (int)halvings : 0);
+}
+
+/* Doubling must give the level's own size. */
+static enum vov_status tcb_check(const struct builder *b, const struct tensor *x,
+                                 const struct tensor *top, struct err *err)
+{
+    const struct shape s = x->shape, t = top->shape;
+    const struct net_config *net = b->net;
+    const int w = exact_side(net->width, t.w), h = exact_side(net->height, t.h);
+
+    if (s.w == 2LL * t.w && s.h == 2LL * t.h) {
+        return VOV_OK;
+    }
+    if (w == net->width && h == net->height) {
+        return err_at(err, builder_at(b, "top"), VOV_ESHAPE,
+                      "[tcb] top must be a block of half the size: the level is %dx%d, top is "
+                      "%dx%d",
+                      s.w, s.h, t.w, t.h);
+    }
+    return err_at(err, builder_at(b, "top"), VOV_ESHAPE,
+                  "[tcb] the level is %dx%d, and top, which is %dx%d, doubles to %lldx%lld: an "
+                  "input of %dx%d does not halve evenly; the nearest that does has width=%d, "
+                  "height=%d in [net]",
+                  s.w, s.h, t.w, t.h, 2LL * t.w, 2LL * t.h, net->width, net->height, w, h);
+}
+
+/* The coarser block, twice as large: transposed convolution 2x2 by 2, batch norm, no ReLU. */
+static enum vov_status tcb_up(struct builder *b, const struct tcb_names *s,
+                              const struct tcb_block *block, struct tensor **y, struct err *err)
+{
+    const struct conv_attr up = {
+        .d = {2, 2, 2, 0, 1, 1}, .out_c = block->channels, .init = init_normal(block->init)};
+    struct tensor *top = block->top;
 
     TRY(build_op(b, &(struct brick){&op_deconv, s->up, &up}, &top, 1, y, err));
     return build_norm(b, s->norm, NORM_BATCH, 0, ACT_LINEAR, *y, y, err);
 }
 
-enum vov_status build_tcb(struct builder *b, const char *name, int channels, struct tensor *x,
-                          struct tensor *top, struct tensor **y, struct err *err)
+enum vov_status build_tcb(struct builder *b, const char *name, const struct tcb_block *block,
+                          struct tensor *x, struct tensor **y, struct err *err)
 {
-    struct conv_block conv = {
-        .out = channels, .size = 3, .stride = 1, .pad = PAD_SAME, .norm = NORM_BATCH};
+    const struct conv_block conv = {.out = block->channels,
+                                    .size = 3,
+                                    .stride = 1,
+                                    .pad = PAD_SAME,
+                                    .norm = NORM_BATCH,
+                                    .act = ACT_RELU,
+                                    .init = init_normal(block->init)};
+    struct conv_block before_sum = conv;
     struct tensor *t = x, *up = NULL;
     struct tcb_names s;
 
+    if (block->top != NULL) {
+        TRY(tcb_check(b, x, block->top, err));
+        before_sum.act = ACT_LINEAR;
+    }
     tcb_name_all(&s, name);
-    TRY(build_cbr(b, s.conv1, channels, 3, 1, t, &t, err));
-    conv.act = top == NULL ? ACT_RELU : ACT_LINEAR;
-    TRY(build_conv(b, s.conv2, &conv, t, &t, err));
-    if (top != NULL) {
-        TRY(tcb_up(b, &s, channels, top, &up, err));
+    TRY(build_conv(b, s.conv1, &conv, t, &t, err));
+    TRY(build_conv(b, s.conv2, &before_sum, t, &t, err));
+    if (block->top != NULL) {
+        TRY(tcb_up(b, &s, block, &up, err));
         TRY(build_add(b, s.add, ACT_RELU, t, up, &t, err));
     }
-    return build_cbr(b, s.out, channels, 3, 1, t, y, err);
+    return build_conv(b, s.out, &conv, t, y, err);
 }
 
 static enum vov_status tcb_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct tcb_keys *k = keys;
-    struct tensor *top = NULL;
+    struct tcb_block block = {.channels = k->channels, .init = k->init};
 
     if (k->top != NULL) {
-        if (builder_ref(b, k->top, &top, err) != VOV_OK) {
+        if (builder_ref(b, k->top, &block.top, err) != VOV_OK) {
             return err_locate(err, builder_at(b, "top"), NULL);
         }
     }
-    return build_tcb(b, "", k->channels, b->cur, top, &b->cur, err);
+    return build_tcb(b, "", &block, b->cur, &b->cur, err);
 }
 
 const struct section_type section_tcb = {

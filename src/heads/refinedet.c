@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MAX_LEVELS = 8 };
+enum { MAX_LEVELS = 8, MAX_RATIOS = 32 };
 
 struct refinedet_keys {
     struct name_list arm, odm;
@@ -21,7 +21,7 @@ struct refinedet_keys {
     bool inter;
     int inter_width, inter_out;
     double arm_thresh, conf_thresh, nms_thresh, soft_nms;
-    double match_iou, neg_ratio;
+    double match_iou, neg_ratio, init;
     int top_k, keep_top_k;
 };
 
@@ -48,6 +48,8 @@ static const struct key_spec refinedet_table[] = {
     {"match_iou", "0.5", KEY_REAL, AT(match_iou), 0.01, 1, NULL,
      "overlap from which a prior is a positive"},
     {"neg_ratio", "3", KEY_REAL, AT(neg_ratio), 0, 1000, NULL, "negatives for each positive"},
+    {"init", "0", KEY_REAL, AT(init), 0, 1000, NULL,
+     "weights of the residual blocks start normally distributed with this deviation; 0: He's"},
     {"top_k", "1000", KEY_INT, AT(top_k), 1, 100000, NULL, "boxes of a class before NMS"},
     {"keep_top_k", "500", KEY_INT, AT(keep_top_k), 1, 100000, NULL, "detections of a picture"},
     {0},
@@ -62,26 +64,52 @@ struct levels {
     int n;
 };
 
-static enum vov_status find_levels(struct builder *b, const struct refinedet_keys *k,
+static enum vov_status check_keys(const struct builder *b, const struct refinedet_keys *k,
+                                  struct err *err)
+{
+    if (b->net->classes < 1) {
+        return err_set(err, VOV_ECFG,
+                       "[refinedet] wants classes= in [net]: how many, background not counted");
+    }
+    if (b->head->type != NULL) {
+        return err_set(err, VOV_ECFG, "[refinedet] follows [%s]; a network has one head",
+                       b->head->type->name);
+    }
+    if (k->arm.n < 1 || k->arm.n > MAX_LEVELS) {
+        return err_at(err, builder_at(b, "arm"), VOV_ECFG,
+                      "[refinedet] wants 1 to %d levels, not %d", MAX_LEVELS, k->arm.n);
+    }
+    if (k->odm.n != k->arm.n) {
+        return err_at(err, builder_at(b, "odm"), VOV_ECFG,
+                      "[refinedet] wants as many levels in odm as in arm, but has %d and %d",
+                      k->odm.n, k->arm.n);
+    }
+    if (k->sizes.n != 0 && k->sizes.n != k->arm.n) {
+        return err_at(err, builder_at(b, "sizes"), VOV_ECFG,
+                      "[refinedet] has %d sizes for %d levels", k->sizes.n, k->arm.n);
+    }
+    if (k->ratios.n < 1 || k->ratios.n > MAX_RATIOS) {
+        return err_at(err, builder_at(b, "ratios"), VOV_ECFG,
+                      "[refinedet] wants 1 to %d ratios, not %d", MAX_RATIOS, k->ratios.n);
+    }
+    return VOV_OK;
+}
+
+static enum vov_status find_level(const struct builder *b, const char *key, const char *name,
+                                  struct tensor **t, struct err *err)
+{
+    const enum vov_status status = builder_ref(b, name, t, err);
+
+    return status == VOV_OK ? VOV_OK : err_locate(err, builder_at(b, key), NULL);
+}
+
+static enum vov_status find_levels(const struct builder *b, const struct refinedet_keys *k,
                                    struct levels *l, struct err *err)
 {
     l->n = k->arm.n;
-    if (l->n < 1 || l->n > MAX_LEVELS || k->odm.n != l->n) {
-        return err_at(err, builder_at(b, "odm"), VOV_ECFG,
-                      "[refinedet] wants 1 to %d levels and as many in odm as in arm, not %d and "
-                      "%d",
-                      MAX_LEVELS, k->arm.n, k->odm.n);
-    }
-    if (k->sizes.n != 0 && k->sizes.n != l->n) {
-        return err_at(err, builder_at(b, "sizes"), VOV_ECFG,
-                      "[refinedet] has %d sizes for %d levels", k->sizes.n, l->n);
-    }
-    if (k->ratios.n < 1) {
-        return err_at(err, builder_at(b, "ratios"), VOV_ECFG, "[refinedet] wants a ratio");
-    }
     for (int i = 0; i < l->n; i++) {
-        TRY(builder_ref(b, k->arm.v[i], &l->arm[i], err));
-        TRY(builder_ref(b, k->odm.v[i], &l->odm[i], err));
+        TRY(find_level(b, "arm", k->arm.v[i], &l->arm[i], err));
+        TRY(find_level(b, "odm", k->odm.v[i], &l->odm[i], err));
         const struct shape s = l->arm[i]->shape, t = l->odm[i]->shape;
         if (s.w != t.w || s.h != t.h) {
             return err_at(err, builder_at(b, "odm"), VOV_ESHAPE,
@@ -189,15 +217,20 @@ static enum vov_status predict(struct builder *b, const char *what, struct tenso
         TRY(build_conv(b, name, &c, level[i], &map[i], err));
     }
     TRY(build_op(b, &(struct brick){&op_prior_rows, what, &rows}, map, n, y, err));
-    (*y)->flags |= T_KEEP;
+    if (!b->graph->training) {
+        (*y)->flags |= T_KEEP;
+    }
     return VOV_OK;
 }
 
 static enum vov_status add_inter(struct builder *b, const struct refinedet_keys *k,
                                  const char *what, struct tensor **level, int n, struct err *err)
 {
-    const struct residual_block r = {
-        .width = k->inter_width, .out = k->inter_out, .stride = 1, .project = true};
+    const struct residual_block r = {.width = k->inter_width,
+                                     .out = k->inter_out,
+                                     .stride = 1,
+                                     .project = true,
+                                     .init = k->init};
     char name[64];
 
     for (int i = 0; i < n && k->inter; i++) {
@@ -245,9 +278,7 @@ static enum vov_status refinedet_build(struct builder *b, const void *keys, stru
     struct levels l;
     struct refinedet *r = NULL;
 
-    if (b->net->classes < 1) {
-        return err_set(err, VOV_ECFG, "[refinedet] wants classes= in [net]");
-    }
+    TRY(check_keys(b, k, err));
     TRY(find_levels(b, k, &l, err));
     TRY(make_attr(b, k, &l, &r, err));
     h->type = &head_refinedet;

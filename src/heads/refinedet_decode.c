@@ -16,21 +16,28 @@ static double object_probability(const real *conf)
     return 1 / (1 + exp((double)conf[0] - (double)conf[1]));
 }
 
-/* The classes of one prior whose probability is not under `least`. */
+/* Adds the classes of one prior whose probability is over `least`. Their logits lie over
+ * log(least) + log(sum of all exp(logit)), and that sum is no less than the background's part of
+ * it, so that most priors are done with before any exp(). NaN passes no comparison. */
 static bool add_classes(const real *conf, int n_classes, struct box b, double least,
                         struct det_list *dets)
 {
-    double most = (double)conf[0], sum = 0;
+    const double log_least = log(least);
+    double most = (double)conf[1], sum = 0;
 
-    for (int c = 1; c < n_classes; c++) {
+    for (int c = 2; c < n_classes; c++) {
         most = (double)conf[c] > most ? (double)conf[c] : most;
     }
+    if (!(most > log_least + (double)conf[0])) {
+        return true;
+    }
+    most = (double)conf[0] > most ? (double)conf[0] : most;
     for (int c = 0; c < n_classes; c++) {
         sum += exp((double)conf[c] - most);
     }
-    const double floor_logit = log(least * sum) + most;
+    const double floor_logit = log_least + log(sum) + most;
     for (int c = 1; c < n_classes; c++) {
-        if ((double)conf[c] <= floor_logit) {
+        if (!((double)conf[c] > floor_logit)) {
             continue;
         }
         const real score = (real)(exp((double)conf[c] - most) / sum);

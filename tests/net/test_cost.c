@@ -1,8 +1,8 @@
 /*
- * test_cost.c - every network of cfg/backbone and cfg/cifar costs what its paper says: parameters,
- * multiply-adds, memory access cost, batch norm elements, activations. Exact figures come from
- * costs.h, which an independent script makes; the rounded ones that the paper and public tables
- * print are checked to the digits that they print.
+ * test_cost.c - every network of cfg/backbone, cfg/cifar and cfg/detect costs what its paper says:
+ * parameters, multiply-adds, memory access cost, batch norm elements, activations. Exact figures
+ * come from costs.h, which an independent script makes; the rounded ones that the paper and public
+ * tables print are checked to the digits that they print.
  */
 #include "costs.h"
 
