@@ -65,6 +65,16 @@ static void plain_norm_stats(struct backend *be, struct view x, int groups, real
     }
 }
 
+static void plain_norm_running(struct backend *be, int c, real eps, const real *mean,
+                               const real *var, real *stats)
+{
+    (void)be;
+    for (int i = 0; i < c; i++) {
+        stats[2 * i] = mean[i];
+        stats[2 * i + 1] = (real)(1 / sqrt((double)var[i] + (double)eps));
+    }
+}
+
 static void plain_norm_apply(struct backend *be, struct view x, int groups, const real *stats,
                              const real *gamma, const real *beta, enum act act, struct view y)
 {
@@ -210,6 +220,7 @@ static void plain_l2norm_bwd(struct backend *be, struct view x, const real *scal
 void plain_norm_entries(struct backend_ops *ops)
 {
     ops->norm_stats = plain_norm_stats;
+    ops->norm_running = plain_norm_running;
     ops->norm_apply = plain_norm_apply;
     ops->norm_bwd = plain_norm_bwd;
     ops->l2norm_fwd = plain_l2norm_fwd;
