@@ -3,6 +3,7 @@
  */
 #include "help.h"
 
+#include "base/debug.h"
 #include "commands.h"
 #include "options.h"
 
@@ -153,6 +154,14 @@ static const struct cli_command *find_command(const char *first, const char *sec
     return NULL;
 }
 
+static void help_debug(struct buf *out)
+{
+    buf_puts(out, "Set to 1 in the environment, for finding faults:\n\n");
+    for (int i = 0; i < DEBUG_COUNT; i++) {
+        buf_printf(out, "  %-12s %s\n", debug_table[i].name, debug_table[i].doc);
+    }
+}
+
 static enum vov_status help_on(const struct cli *cli, struct buf *out, struct err *err)
 {
     const char *first = cli->operand[0];
@@ -163,6 +172,10 @@ static enum vov_status help_on(const struct cli *cli, struct buf *out, struct er
                                                "no section [%s]; `vov help cfg` lists those that "
                                                "there are",
                                                second);
+    }
+    if (strcmp(first, "debug") == 0) {
+        help_debug(out);
+        return VOV_OK;
     }
     const struct cli_command *c = find_command(first, second);
     if (c == NULL) {
@@ -209,7 +222,7 @@ static int help_run(const struct cli *cli, const void *options)
 const struct cli_command help_command = {
     .name = "help",
     .summary = "what a command does, what a config section takes",
-    .operands = "[COMMAND | cfg [SECTION]]",
+    .operands = "[COMMAND | cfg [SECTION] | debug]",
     .max_operands = 2,
     .options = help_options,
     .options_size = sizeof(struct help_options),
