@@ -32,7 +32,7 @@ enum vov_status rle_from_string(const char *s, size_t n, int h, int w, struct rl
 void rle_to_string(const struct rle *m, struct buf *out);
 
 /* A polygon of n numbers x y x y ..., filled by the even-odd rule. VOV_EFORMAT for fewer than three
- * points and for coordinates beyond 10 million. */
+ * points and for coordinates beyond 10^12. */
 enum vov_status rle_from_polygon(const double *xy, int n, int h, int w, struct rle *m,
                                  struct err *err);
 

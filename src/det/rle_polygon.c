@@ -17,13 +17,13 @@
 
 enum { FINE = 5, MIDDLE = 2 }; /* grid steps of a pixel; a column's middle is between 2 and 3 */
 
-static const double farthest = 1e7;
+static const double farthest = 1e12;
 
 /* An edge from the end with the smaller coordinate of its longer side. Positions in grid steps. */
 struct edge {
-    int x, y;   /* of that end */
-    int dx, dy; /* one of them may be negative: the shorter side's */
-    bool flat;  /* x is the longer side */
+    long long x, y;   /* of that end */
+    long long dx, dy; /* one of them may be negative: the shorter side's */
+    bool flat;        /* x is the longer side */
     double slope;
 };
 
@@ -33,33 +33,39 @@ struct changes {
     int h, w;
 };
 
-static struct edge edge_make(int xa, int ya, int xb, int yb)
+/* The grid step nearest to v; towards 0 where v is negative, which no picture shows. */
+static long long fine(double v)
 {
-    const int dx = abs(xb - xa), dy = abs(yb - ya);
+    return (long long)(FINE * v + 0.5);
+}
+
+static struct edge edge_make(long long xa, long long ya, long long xb, long long yb)
+{
+    const long long dx = llabs(xb - xa), dy = llabs(yb - ya);
     const bool flat = dx >= dy;
     const bool flip = flat ? xa > xb : ya > yb;
     struct edge e = {flip ? xb : xa,           flip ? yb : ya, flip ? xa - xb : xb - xa,
                      flip ? ya - yb : yb - ya, flat,           0};
 
     if (dx > 0 || dy > 0) {
-        e.slope = flat ? (double)e.dy / dx : (double)e.dx / dy;
+        e.slope = flat ? (double)e.dy / (double)dx : (double)e.dx / (double)dy;
     }
     return e;
 }
 
 /* The rounded shorter coordinate at step t. */
-static int edge_at(const struct edge *e, int t)
+static long long edge_at(const struct edge *e, long long t)
 {
-    return (int)((e->flat ? e->y : e->x) + e->slope * t + 0.5);
+    return (long long)((double)(e->flat ? e->y : e->x) + e->slope * (double)t + 0.5);
 }
 
 /* The first step t of a steep edge that lies right of x (slope > 0), or at most at x (< 0). */
-static int edge_pass(const struct edge *e, int x)
+static long long edge_pass(const struct edge *e, int x)
 {
-    int lo = 0, hi = e->dy;
+    long long lo = 0, hi = e->dy;
 
     while (lo < hi) {
-        const int mid = lo + (hi - lo) / 2;
+        const long long mid = lo + (hi - lo) / 2;
         const bool passed = e->slope > 0 ? edge_at(e, mid) > x : edge_at(e, mid) <= x;
         if (passed) {
             hi = mid;
@@ -71,14 +77,14 @@ static int edge_pass(const struct edge *e, int x)
 }
 
 /* Grid row v to the first row of pixels whose fill changes. */
-static unsigned row_of(int v, int h)
+static unsigned row_of(long long v, int h)
 {
     const double y = ((double)v + 0.5) / FINE - 0.5;
 
     return (unsigned)ceil(y < 0 ? 0 : y > h ? h : y);
 }
 
-static bool add_change(struct changes *c, int column, int v)
+static bool add_change(struct changes *c, int column, long long v)
 {
     if (!VEC_GROW(c->at, c->n, c->cap)) {
         return false;
@@ -89,8 +95,8 @@ static bool add_change(struct changes *c, int column, int v)
 
 static bool add_flat(struct changes *c, const struct edge *e, int column)
 {
-    const int t = column * FINE + MIDDLE - e->x;
-    const int v0 = edge_at(e, t), v1 = edge_at(e, t + 1);
+    const long long t = column * FINE + MIDDLE - e->x;
+    const long long v0 = edge_at(e, t), v1 = edge_at(e, t + 1);
 
     return add_change(c, column, v0 < v1 ? v0 : v1);
 }
@@ -101,7 +107,7 @@ static bool add_steep(struct changes *c, const struct edge *e, int column)
 }
 
 /* Rounds towards minus infinity. */
-static int floor_div(int a, int b)
+static long long floor_div(long long a, long long b)
 {
     return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
@@ -109,16 +115,16 @@ static int floor_div(int a, int b)
 /* All columns whose middle lies between two steps of the edge. */
 static bool add_edge(struct changes *c, const struct edge *e)
 {
-    const int from = e->flat ? e->x : edge_at(e, 0);
-    const int to = e->flat ? e->x + e->dx : edge_at(e, e->dy);
-    const int lo = from < to ? from : to, hi = from < to ? to : from;
-    int first = -floor_div(MIDDLE - lo, FINE), last = floor_div(hi - MIDDLE - 1, FINE);
+    const long long from = e->flat ? e->x : edge_at(e, 0);
+    const long long to = e->flat ? e->x + e->dx : edge_at(e, e->dy);
+    const long long lo = from < to ? from : to, hi = from < to ? to : from;
+    long long first = -floor_div(MIDDLE - lo, FINE), last = floor_div(hi - MIDDLE - 1, FINE);
     bool ok = true;
 
     first = first < 0 ? 0 : first;
     last = last > c->w - 1 ? c->w - 1 : last;
-    for (int column = first; ok && column <= last; column++) {
-        ok = e->flat ? add_flat(c, e, column) : add_steep(c, e, column);
+    for (long long column = first; ok && column <= last; column++) {
+        ok = e->flat ? add_flat(c, e, (int)column) : add_steep(c, e, (int)column);
     }
     return ok;
 }
@@ -179,8 +185,7 @@ enum vov_status rle_from_polygon(const double *xy, int n, int h, int w, struct r
     }
     for (int i = 0; ok && i < n; i += 2) {
         const double *a = xy + i, *b = i + 2 < n ? a + 2 : xy;
-        const struct edge e = edge_make((int)(FINE * a[0] + 0.5), (int)(FINE * a[1] + 0.5),
-                                        (int)(FINE * b[0] + 0.5), (int)(FINE * b[1] + 0.5));
+        const struct edge e = edge_make(fine(a[0]), fine(a[1]), fine(b[0]), fine(b[1]));
         ok = add_edge(&c, &e);
     }
     const enum vov_status status =
