@@ -10,8 +10,6 @@
 
 #include "product.h"
 
-#include <string.h>
-
 /* Rows of B in one block of k: so that a panel of it and one of A fit into the first cache. Panels
  * of columns in a chunk: at least (when there are so many), and at most. */
 enum { K_BLOCK = 288, SOME_PANELS = 16, MAX_PANELS = 64 };
@@ -280,42 +278,33 @@ static void corr_open(const struct product *p, struct product_work *w)
     s->source = (struct pack_source){.channel = s->channel, .n_taps = pl->n_taps, .tap = s->tap};
 }
 
-/* out[i] = row[x0 + i*stride], 0 outside the row or when there is none. */
-static void fill_row(real *out, int n, const real *row, int x0, int stride, int width)
+/* out[i] = row[x0 + i*stride], 0 outside the row of `width`. */
+static struct row_fill row_fill(int n, int x0, int stride, int width)
 {
-    int from = x0 < 0 ? ceil_div(-x0, stride) : 0,
-        to = x0 < width ? ceil_div(width - x0, stride) : 0;
+    struct row_fill f = {.n = n, .stride = stride};
+    const int to = x0 < width ? ceil_div(width - x0, stride) : 0;
 
-    to = !row || to < 0 ? 0 : to > n ? n : to;
-    from = from > to ? to : from;
-    memset(out, 0, (size_t)from * sizeof *out);
-    memset(out + to, 0, (size_t)(n - to) * sizeof *out);
-    if (from == to) {
-        return;
-    }
-    const real *at = row + x0 + from * stride;
-    if (stride == 1) {
-        memcpy(out + from, at, (size_t)(to - from) * sizeof *out);
-        return;
-    }
-    for (int i = from; i < to; i++, at += stride) {
-        out[i] = *at;
-    }
+    f.from = x0 < 0 ? ceil_div(-x0, stride) : 0;
+    f.to = to > n ? n : to;
+    f.first = x0 + f.from * stride;
+    return f;
 }
 
-/* One phase of one channel of one image. */
+/* One phase of one channel of one image. Rows are filled in order, for each may write zeros into
+ * the next one's beginning. */
 static void fill_phase(const struct corr_plan *pl, const struct strip *s, const real *plane, int py,
                        int px, real *out)
 {
     const struct corr *c = pl->c;
     const int y0 = s->row0 * c->stride + c->y.first + py * c->y.step % c->stride;
     const int x0 = s->col0 * c->stride + c->x.first + px * c->x.step % c->stride;
+    const struct row_fill f = row_fill(s->width, x0, c->stride, c->src.w);
 
     for (int r = 0; r < s->height; r++, out += s->width) {
         const int y = y0 + r * c->stride;
         const bool inside = y >= 0 && y < c->src.h;
-        fill_row(out, s->width, inside ? plane + (size_t)y * (size_t)c->src.w : NULL, x0, c->stride,
-                 c->src.w);
+        pl->product.cpu->kernels->fill_row(&f, inside ? plane + (size_t)y * (size_t)c->src.w : NULL,
+                                           out);
     }
 }
 

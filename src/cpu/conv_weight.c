@@ -210,29 +210,59 @@ static void fill_channels(const struct weight_plan *pl, int lane0, int image, in
     }
 }
 
+/* The same for a single tap that shifts nothing: positions are the source's own numbers. */
+static void fill_positions(const struct weight_plan *pl, int lane0, int row, int rows, real *out)
+{
+    const size_t from = (size_t)(row % pl->dy.h) * (size_t)pl->dy.w;
+
+    for (int half = 0; half < TILE_COLS; half += 8) {
+        const real *channel[8];
+        for (int i = 0; i < 8; i++) {
+            const int c = lane0 + half + i;
+            channel[i] = view_at(pl->x, row / pl->dy.h, c < pl->x.c ? c : pl->x.c - 1) + from;
+        }
+        pl->cpu->kernels->transpose8((size_t)rows * (size_t)pl->dy.w, channel, TILE_COLS,
+                                     out + half);
+    }
+}
+
+/* Rows from..to-1, of one image; returns how many strip rows they take. */
+static int fill_part(const struct weight_plan *pl, int lane0, int from, int to, real *out)
+{
+    const struct conv_desc *d = pl->d;
+    const size_t strip_row = (size_t)pl->strip_w * TILE_COLS;
+    const int top = from % pl->dy.h * d->stride - d->pad;
+
+    if (pl->by_tap && pl->n_taps == 1 && d->stride == 1 && d->pad == 0) {
+        fill_positions(pl, lane0, from, to - from, out);
+        return to - from;
+    }
+    if (pl->by_tap) {
+        for (int r = from; r < to; r++, out += strip_row) {
+            fill_by_tap(pl, lane0, r, out);
+        }
+        return to - from;
+    }
+    const int height = (to - from - 1) * d->stride + tap_reach(d, d->kh) + 1;
+    for (int i = 0; i < height; i++, out += strip_row) {
+        fill_channels(pl, lane0, from / pl->dy.h, top + i, out);
+    }
+    return height;
+}
+
 /* Fills the strip, and where in it each output row of the block begins. */
 static void fill_strip(const struct weight_plan *pl, int lane0, struct span rows, real *strip,
                        size_t *offset)
 {
-    const struct conv_desc *d = pl->d;
     const size_t strip_row = (size_t)pl->strip_w * TILE_COLS;
-    const bool shifted = pl->by_tap && (pl->n_taps > 1 || d->stride > 1 || d->pad > 0);
     size_t at = 0;
 
     for (int r = rows.from; r < rows.to;) {
-        const int end = part_end(pl, r, rows.to), top = r % pl->dy.h * d->stride - d->pad;
+        const int end = part_end(pl, r, rows.to);
         for (int i = r; i < end; i++) {
             offset[i - rows.from] = at + (size_t)(i - r) * (size_t)pl->step * strip_row;
         }
-        const int height =
-            pl->by_tap ? end - r : (end - r - 1) * d->stride + tap_reach(d, d->kh) + 1;
-        for (int i = 0; i < height; i++, at += strip_row) {
-            if (shifted) {
-                fill_by_tap(pl, lane0, r + i, strip + at);
-            } else {
-                fill_channels(pl, lane0, r / pl->dy.h, top + i, strip + at);
-            }
-        }
+        at += (size_t)fill_part(pl, lane0, r, end, strip + at) * strip_row;
         r = end;
     }
 }
@@ -260,7 +290,10 @@ static void multiply_block(const struct weight_plan *pl, int block, struct span 
                            const real *strip, const size_t *offset, real *tile)
 {
     const struct span rows = block_span(pl, block);
-    const struct tile_runs runs = {rows.to - rows.from, pl->dy.w, offset,
+    const int n_rows = rows.to - rows.from;
+    /* Where each strip row is an output row, all positions are one run. */
+    const struct tile_runs runs = {pl->by_tap ? 1 : n_rows,
+                                   pl->by_tap ? n_rows * pl->dy.w : pl->dy.w, offset,
                                    (size_t)pl->step * TILE_COLS};
     const size_t panel = (size_t)(rows.to - rows.from) * (size_t)pl->dy.w * TILE_ROWS;
     const real *left = pl->packed + (size_t)(block - pl->first_block) * pl->block_reals;

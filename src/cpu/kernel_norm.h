@@ -85,24 +85,46 @@ static inline double kernel_dot(size_t n, const real *x, const real *y)
     return sum;
 }
 
+/* Mean of a block, and the squares of the distances from it. The rounded mean is not quite the
+ * mean: the sum of the distances tells by how much. */
+static inline struct moments block_moments(size_t n, const real *x)
+{
+    const real mean = (real)(block_sum(n, x) / (double)n);
+    v8 s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
+    real sum[16], squares[16];
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        const v8 d0 = LOAD8(x + i) - mean, d1 = LOAD8(x + i + 8) - mean;
+        s0 += d0;
+        s1 += d1;
+        q0 += d0 * d0;
+        q1 += d1 * d1;
+    }
+    STORE8(sum, s0);
+    STORE8(sum + 8, s1);
+    STORE8(squares, q0);
+    STORE8(squares + 8, q1);
+    for (int l = 0; i < n; i++, l++) {
+        const real d = x[i] - mean;
+        sum[l] += d;
+        squares[l] += d * d;
+    }
+    const double rest = lanes_sum(sum) / (double)n;
+    return (struct moments){(double)mean + rest, lanes_sum(squares) - rest * rest * (double)n};
+}
+
 static inline struct moments kernel_moments(size_t n, const real *x)
 {
     struct moments all = {0, 0};
 
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t size = block_size(n, i);
-        const real mean = (real)(block_sum(size, x + i) / (double)size);
-        /* The rounded mean is not quite the block's: the sum of what is left tells by how much. */
-        real d[BLOCK];
-        for (size_t j = 0; j < size; j++) {
-            d[j] = x[i + j] - mean;
-        }
-        const double rest = block_sum(size, d) / (double)size;
-        const double squares = block_dot(size, d, d) - rest * rest * (double)size;
-        const double delta = (double)mean + rest - all.mean;
+        const struct moments m = block_moments(size, x + i);
+        const double delta = m.mean - all.mean;
         const double share = (double)size / (double)(i + size);
         all.mean += delta * share;
-        all.squares += squares + delta * delta * share * (double)i;
+        all.squares += m.squares + delta * delta * share * (double)i;
     }
     return all;
 }
@@ -153,23 +175,28 @@ static inline void kernel_norm_sums(const struct norm_line *l, size_t n, const r
     }
 }
 
+ACT_LINES dx_lines(enum act act, bool add, const struct norm_line *l, const real coef[3], size_t n,
+                   const real *x, const real *dy, real *dx)
+{
+    const real mean = l->mean, invstd = l->invstd, gamma = l->gamma, beta = l->beta;
+    const real of_g = coef[0], of_xhat = coef[1], constant = coef[2];
+
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        const real h = (x[i] - mean) * invstd, z = gamma * h + beta;
+        const real g = act_slope(act, act_from_output(act) ? act_of(act, z) : z) * dy[i];
+        const real v = of_g * g + (of_xhat * h + constant);
+        dx[i] = add ? dx[i] + v : v;
+    }
+}
+
 static inline void kernel_norm_dx(const struct norm_line *l, const real coef[3], size_t n,
                                   const real *x, const real *dy, real add, real *dx)
 {
-    real g[BLOCK], xhat[BLOCK];
-
-    for (size_t i = 0; i < n; i += BLOCK) {
-        const size_t size = block_size(n, i);
-        norm_g(l, size, x + i, dy + i, g, xhat);
-        if (add != 0) {
-            for (size_t j = 0; j < size; j++) {
-                dx[i + j] += coef[0] * g[j] + coef[1] * xhat[j] + coef[2];
-            }
-        } else {
-            for (size_t j = 0; j < size; j++) {
-                dx[i + j] = coef[0] * g[j] + coef[1] * xhat[j] + coef[2];
-            }
-        }
+    if (add != 0) {
+        ACT_SWITCH(l->act, dx_lines, true, l, coef, n, x, dy, dx)
+    } else {
+        ACT_SWITCH(l->act, dx_lines, false, l, coef, n, x, dy, dx)
     }
 }
 

@@ -12,9 +12,9 @@
 #define KERNEL_TABLE                                                                               \
     {                                                                                              \
         .tile = kernel_tile, .pack_panel = kernel_pack_panel, .transpose8 = kernel_transpose8,     \
-        .finish = kernel_finish, .act_fwd = kernel_act_fwd, .act_bwd = kernel_act_bwd,             \
-        .add = kernel_add, .affine = kernel_affine, .scale = kernel_scale,                         \
-        .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,                         \
+        .finish = kernel_finish, .fill_row = kernel_fill_row, .act_fwd = kernel_act_fwd,           \
+        .act_bwd = kernel_act_bwd, .add = kernel_add, .affine = kernel_affine,                     \
+        .scale = kernel_scale, .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,  \
         .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
         .norm_dx = kernel_norm_dx,                                                                 \
     }

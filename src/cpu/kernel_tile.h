@@ -166,28 +166,111 @@ static inline void kernel_transpose8(size_t n, const real *const row[8], size_t 
     }
 }
 
+/* A row of a tile goes out. A macro, as a vector argument has another ABI on every machine. */
+#define PUT_ROW(o, t0, t1, y)                                                                      \
+    do {                                                                                           \
+        if ((o)->add) {                                                                            \
+            STORE8(y, LOAD8(y) + (t0));                                                            \
+            STORE8((y) + 8, LOAD8((y) + 8) + (t1));                                                \
+        } else {                                                                                   \
+            STORE8(y, t0);                                                                         \
+            STORE8((y) + 8, t1);                                                                   \
+        }                                                                                          \
+    } while (0)
+
+/* Linear and relu, which nearly all tiles are, in one pass. */
+static inline void finish_at_once(const struct tile_out *o, const real *tile, real *y)
+{
+    const bool relu = o->act == ACT_RELU;
+
+    for (int r = 0; r < o->rows; r++, tile += TILE_COLS, y += o->row) {
+        const real bias = o->bias ? o->bias[r] : 0;
+        v8 t0 = LOAD8(tile) + bias, t1 = LOAD8(tile + 8) + bias;
+        if (relu) { /* keeps NaN */
+            t0 = (v8)((mask8)t0 & ~(t0 < 0));
+            t1 = (v8)((mask8)t1 & ~(t1 < 0));
+        }
+        PUT_ROW(o, t0, t1, y);
+    }
+}
+
 static inline void kernel_finish(const struct tile_out *o, real *tile, real *y)
 {
-    if (o->bias) {
-        for (int r = 0; r < o->rows; r++) {
-            const real bias = o->bias[r];
-            for (int l = 0; l < TILE_COLS; l++) {
-                tile[r * TILE_COLS + l] += bias;
-            }
+    if (o->act == ACT_LINEAR || o->act == ACT_RELU) {
+        finish_at_once(o, tile, y);
+        return;
+    }
+    for (int r = 0; o->bias && r < o->rows; r++) {
+        for (int l = 0; l < TILE_COLS; l++) {
+            tile[r * TILE_COLS + l] += o->bias[r];
         }
     }
-    if (o->act != ACT_LINEAR) {
-        kernel_act_fwd(o->act, TILE_SIZE, tile, tile);
-    }
+    kernel_act_fwd(o->act, TILE_SIZE, tile, tile);
     for (int r = 0; r < o->rows; r++, tile += TILE_COLS, y += o->row) {
-        const v8 t0 = LOAD8(tile), t1 = LOAD8(tile + 8);
-        if (o->add) {
-            STORE8(y, LOAD8(y) + t0);
-            STORE8(y + 8, LOAD8(y + 8) + t1);
-        } else {
-            STORE8(y, t0);
-            STORE8(y + 8, t1);
+        PUT_ROW(o, LOAD8(tile), LOAD8(tile + 8), y);
+    }
+}
+
+/* n numbers, of which there are too few for a call of memcpy to be worth it. */
+static inline void copy_short(real *out, const real *in, int n)
+{
+    int i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        STORE8(out + i, LOAD8(in + i));
+    }
+    if (n - i >= 4) {
+        memcpy(out + i, in + i, 4 * sizeof *out);
+        i += 4;
+    }
+    if (n - i >= 2) {
+        memcpy(out + i, in + i, 2 * sizeof *out);
+        i += 2;
+    }
+    if (n > i) {
+        out[i] = in[i];
+    }
+}
+
+#define EVENS(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+
+/* out[i] = in[i*stride] */
+static inline void copy_strided(real *out, const real *in, int n, int stride)
+{
+    int i = 0;
+
+    if (stride == 2) {
+        /* The last load of a pair ends one number behind the last that is wanted. */
+        for (; i + 8 < n; i += 8) {
+            const v8 a = LOAD8(in + 2 * i), b = LOAD8(in + 2 * i + 8);
+            STORE8(out + i, EVENS(a, b));
         }
+    }
+    for (; i < n; i++) {
+        out[i] = in[(size_t)i * (size_t)stride];
+    }
+}
+
+static inline void kernel_fill_row(const struct row_fill *f, const real *row, real *out)
+{
+    const v8 zero = {0};
+
+    if (!row || f->from >= f->to) {
+        for (int i = 0; i < f->n; i += 8) {
+            STORE8(out + i, zero);
+        }
+        return;
+    }
+    for (int i = 0; i < f->from; i += 8) {
+        STORE8(out + i, zero);
+    }
+    if (f->stride == 1) {
+        copy_short(out + f->from, row + f->first, f->to - f->from);
+    } else {
+        copy_strided(out + f->from, row + f->first, f->to - f->from, f->stride);
+    }
+    for (int i = f->to; i < f->n; i += 8) {
+        STORE8(out + i, zero);
     }
 }
 

@@ -49,6 +49,12 @@ struct tile_out {
     size_t row;
 };
 
+/* How a strip's row of n numbers is filled: out[i] = row[first + (i - from)*stride] for i
+ * from..to-1, 0 elsewhere. */
+struct row_fill {
+    int n, from, to, first, stride;
+};
+
 /* Sums over one run of numbers. */
 struct moments {
     double mean, squares; /* squares of the distances from the mean, summed */
@@ -69,6 +75,8 @@ struct cpu_kernels {
     void (*pack_panel)(const struct pack_source *src, const struct lanes lanes[2], real *panel);
     /* Numbers i of 8 rows go side by side to out[i*step], for all n. */
     void (*transpose8)(size_t n, const real *const row[8], size_t step, real *out);
+    /* row NULL: all zeros. May write zeros to the 7 numbers behind the row. */
+    void (*fill_row)(const struct row_fill *fill, const real *row, real *out);
     /* tile is used up. */
     void (*finish)(const struct tile_out *out, real *tile, real *y);
 

@@ -8,7 +8,7 @@
 
 /* Work that is worth a chunk of its own, in multiply-adds; how many chunks are enough; how many row
  * panels of A and tiles of C a worker's second cache holds. */
-enum { CHUNK_MADDS = 2000000, ENOUGH_CHUNKS = 16, MAX_ROW_PANELS = 32, MAX_TILES = 640 };
+enum { CHUNK_MADDS = 2000000, ENOUGH_CHUNKS = 8, MAX_ROW_PANELS = 32, MAX_TILES = 640 };
 
 static int at_least(int a, int b)
 {
