@@ -8,8 +8,10 @@
  *
  * Slices: concats are taken from the last to the first. The output of a dense block's concat is the
  * prefix of the next one's, so that all of them end up in one buffer. Where a gradient flows there
- * is one more condition: the backward pass of whoever reads the whole buffer last writes it first,
- * so nobody may read a slice after that (an identity around the block does).
+ * is one more condition: the first in the backward pass to write the gradient of the whole buffer
+ * overwrites it, so nobody may have written a slice of it before. That somebody is the last reader
+ * that a gradient passes through: of a slice it must come before that of the whole (an identity
+ * around a block, which reads the block's input after its concat, does not).
  */
 #include "graph.h"
 
@@ -63,16 +65,30 @@ static bool is_slice_root(const struct graph *g, const struct tensor *t)
     return false;
 }
 
+/* The last node through which a gradient comes to t; -1: none does. */
+static int last_gradient(const struct graph *g, const struct tensor *t)
+{
+    for (int i = g->n_nodes - 1; i >= 0 && (t->flags & T_GRAD) != 0; i--) {
+        const struct node *n = g->nodes[i];
+        for (int k = 0; k < n->n_in; k++) {
+            if (n->in[k] == t && node_passes_grad(n, k)) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+
 static bool can_be_slice(const struct graph *g, const struct tensor *t, const struct tensor *whole)
 {
     if (t->producer == NULL || !t->producer->type->view_out || t->root != t || t == whole ||
         (t->flags & T_KEEP) != 0 || t->producer->out[0] != t || is_slice_root(g, t)) {
         return false;
     }
-    if (!g->training) {
-        return true;
+    if (again(whole) && !again(t)) {
+        return false;
     }
-    return (again(t) || !again(whole)) && tensor_last_use(g, t) <= tensor_last_use(g, whole);
+    return (whole->flags & T_GRAD) == 0 || last_gradient(g, t) < last_gradient(g, whole);
 }
 
 static int alias_inputs(struct graph *g, const struct node *n)
@@ -110,15 +126,21 @@ static void alias_windows(struct graph *g)
     }
 }
 
-int graph_alias(struct graph *g)
+void graph_alias_none(struct graph *g)
 {
-    int done = 0;
-
     for (int i = 0; i < g->n_tensors; i++) {
         g->tensors[i]->root = g->tensors[i];
         g->tensors[i]->c_off = 0;
     }
+    graph_mark_grads(g);
     choose_again(g);
+}
+
+int graph_alias(struct graph *g)
+{
+    int done = 0;
+
+    graph_alias_none(g);
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         if (g->nodes[i]->type->gathers) {
             done += alias_inputs(g, g->nodes[i]);

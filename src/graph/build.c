@@ -183,27 +183,3 @@ enum vov_status graph_add(struct graph *g, const struct op_type *type, const cha
     }
     return VOV_OK;
 }
-
-int tensor_last_use(const struct graph *g, const struct tensor *t)
-{
-    for (int i = g->n_nodes - 1; i >= 0; i--) {
-        const struct node *n = g->nodes[i];
-        for (int j = 0; j < n->n_in; j++) {
-            if (n->in[j] == t || (n->in[j]->root == t && t->root == t)) {
-                return i;
-            }
-        }
-    }
-    return -1;
-}
-
-int tensor_n_uses(const struct graph *g, const struct tensor *t)
-{
-    int uses = 0;
-    for (int i = 0; i < g->n_nodes; i++) {
-        for (int j = 0; j < g->nodes[i]->n_in; j++) {
-            uses += g->nodes[i]->in[j] == t;
-        }
-    }
-    return uses;
-}

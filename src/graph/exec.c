@@ -12,16 +12,16 @@
 static enum vov_status check_memory(const struct exec *e, struct err *err)
 {
     const size_t there = clock_memory_bytes();
-    const size_t params = (e->g->training ? 3 : 1) * e->params.count * sizeof(real);
+    const size_t params = params_bytes(e->g);
     const size_t need = e->plan.arena_bytes + e->plan.scratch_bytes;
     const int batch = e->g->n_tensors > 0 ? e->g->tensors[0]->shape.n : 1;
-    const size_t each = need / (size_t)batch;
+    const size_t each = need / (size_t)batch + 1;
     const double mib = 1024.0 * 1024.0;
 
-    if (there == 0 || need <= there) {
+    if (there == 0 || need + params <= there) {
         return VOV_OK;
     }
-    const size_t fits = each > 0 ? there / each : 0;
+    const size_t fits = there > params ? (there - params) / each : 0;
     if (fits > 0) {
         return err_set(err, VOV_ENOMEM,
                        "a batch of %d needs %.0f MiB beside %.0f MiB of parameters, but %.0f MiB "
@@ -34,31 +34,43 @@ static enum vov_status check_memory(const struct exec *e, struct err *err)
                    (double)each / mib, (double)params / mib, (double)there / mib);
 }
 
+static void fill_nan(const struct exec *e, void *p, size_t bytes)
+{
+    e->be->ops->block_fill(e->be, bytes / sizeof(real), p, (real)NAN);
+}
+
 static enum vov_status open_memory(struct exec *e, const struct plan_options *opt, struct err *err)
 {
     struct graph *g = e->g;
     const struct backend_ops *ops = e->be->ops;
 
-    graph_alias(g);
+    if (opt->copy) {
+        graph_alias_none(g);
+    } else {
+        graph_alias(g);
+    }
     if (graph_grad_modes(g) != VOV_OK) {
         return err_nomem(err, (size_t)g->n_tensors);
     }
-    TRY(params_open(g, e->be, &e->params, err));
     TRY(plan_build(g, e->be, opt, &e->plan, err));
     TRY(check_memory(e, err));
+    TRY(params_open(g, e->be, &e->params, err));
     e->arena = ops->alloc(e->be, e->plan.arena_bytes + 1);
     e->scratch = ops->alloc(e->be, e->plan.scratch_bytes + 1);
     if (e->arena == NULL || e->scratch == NULL) {
         return err_nomem(err, e->plan.arena_bytes + e->plan.scratch_bytes);
     }
     plan_bind(g, &e->plan, e->arena);
+    if (debug_on(DEBUG_POISON)) {
+        fill_nan(e, e->arena, e->plan.arena_bytes);
+    }
     return VOV_OK;
 }
 
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err)
 {
-    *e = (struct exec){.g = g, .be = be};
+    *e = (struct exec){.g = g, .be = be, .done = -1};
     const enum vov_status status = open_memory(e, opt, err);
     if (status != VOV_OK) {
         exec_close(e);
@@ -97,99 +109,119 @@ void exec_get(const struct exec *e, const struct tensor *t, real *host)
     }
 }
 
-/* Whether all numbers of the node's first output are finite, read back from the device. */
-static bool output_finite(const struct exec *e, const struct node *n)
+/* Whether all numbers of a view are finite. */
+static bool view_finite(const struct exec *e, struct view v)
 {
-    const struct tensor *t = n->out[0];
-    const size_t count = shape_count(t->shape);
-    real *host = mem_alloc(count, sizeof *host);
-    bool finite = true;
+    const size_t each = (size_t)v.c * view_plane(v);
 
-    if (host == NULL) {
-        return true; /* a check that cannot be made finds nothing */
+    for (int i = 0; i < v.n; i++) {
+        if (!isfinite(e->be->ops->block_sumsq(e->be, each, view_at(v, i, 0)))) {
+            return false;
+        }
     }
-    exec_get(e, t, host);
-    for (size_t i = 0; i < count && finite; i++) {
-        finite = isfinite(host[i]);
-    }
-    mem_free(host);
-    return finite;
+    return true;
 }
 
-/* VOV_POISON: numbers of a buffer that is dead from here on become NaN, so that a late reader
+/* VOV_CHECK: what the step has just written. */
+static bool step_finite(const struct exec *e, const struct step *s)
+{
+    const struct node *n = e->g->nodes[s->node];
+
+    if (s->what != STEP_BACKWARD) {
+        return view_finite(e, n->out[0]->val);
+    }
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->gmode[i] != GRAD_NONE && !view_finite(e, n->in[i]->grad)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < n->n_param; i++) {
+        if (param_learns(n->param[i]) && !view_finite(e, n->param[i]->grad)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool alive(const struct plan_item *it, int step)
+{
+    return (it->first[0] <= step && step <= it->last[0]) ||
+           (it->first[1] <= step && step <= it->last[1]);
+}
+
+/* VOV_POISON: the numbers of a buffer that is dead from here on become NaN, so that a late reader
  * shows. */
 static void poison(const struct exec *e, int step)
 {
-    const struct graph *g = e->g;
-
     for (int i = 0; i < e->plan.n_items; i++) {
         const struct plan_item *it = &e->plan.items[i];
-        const bool dies = (it->last[0] == step && it->first[0] <= step) ||
-                          (it->last[1] == step && it->first[1] <= step);
-        const struct tensor *t = g->tensors[i / 2];
-        if (it->bytes > 0 && dies && (t->flags & T_KEEP) == 0) {
-            e->be->ops->fill(e->be, i % 2 == 0 ? t->val : t->grad, (real)NAN);
+        const bool keep = (e->g->tensors[i / 2]->flags & T_KEEP) != 0;
+        if (it->bytes > 0 && alive(it, step) && !alive(it, step + 1) && !keep) {
+            fill_nan(e, (char *)e->arena + it->offset, it->bytes);
         }
     }
 }
 
-/* Runs steps from..to-1. With `check` the first node with a non-finite output stops it. */
-static const struct node *run(struct exec *e, int from, int to, uint64_t key, bool check)
+static void run_step(struct exec *e, const struct step *s, const struct op_ctx *ctx)
 {
-    const bool poisons = debug_on(DEBUG_POISON);
-    struct op_ctx ctx = {e->be, e->scratch, e->g->training, key};
+    const struct node *n = e->g->nodes[s->node];
+
+    e->be->doing = n->name;
+    if (s->what == STEP_BACKWARD) {
+        n->type->backward(n, ctx);
+    } else if (s->what == STEP_AGAIN && n->type->again != NULL) {
+        n->type->again(n, ctx);
+    } else {
+        n->type->forward(n, ctx);
+    }
+}
+
+/* Runs steps from..to-1. */
+static enum vov_status run(struct exec *e, int from, int to, uint64_t key, struct err *err)
+{
+    const bool check = debug_on(DEBUG_CHECK), poisons = debug_on(DEBUG_POISON);
+    const struct op_ctx ctx = {e->be, e->scratch, e->g->training, key};
 
     for (int i = from; i < to; i++) {
-        const struct node *n = e->g->nodes[e->plan.steps[i].node];
-        e->be->doing = n->name;
-        if (e->plan.steps[i].what == STEP_BACKWARD) {
-            n->type->backward(n, &ctx);
-        } else if (e->plan.steps[i].what == STEP_AGAIN && n->type->again != NULL) {
-            n->type->again(n, &ctx);
-        } else {
-            n->type->forward(n, &ctx);
-        }
-        if (check && e->plan.steps[i].what != STEP_BACKWARD && !output_finite(e, n)) {
-            return n;
+        const struct step *s = &e->plan.steps[i];
+        run_step(e, s, &ctx);
+        e->done = i;
+        if (check && !step_finite(e, s)) {
+            return err_set(err, VOV_ENONFINITE, "%s: its %s is not finite",
+                           e->g->nodes[s->node]->name,
+                           s->what == STEP_BACKWARD ? "gradient" : "output");
         }
         if (poisons) {
             poison(e, i);
         }
-    }
-    return NULL;
-}
-
-static enum vov_status run_checked(struct exec *e, int from, int to, uint64_t key, struct err *err)
-{
-    const struct node *bad = run(e, from, to, key, debug_on(DEBUG_CHECK));
-
-    if (bad != NULL) {
-        return err_set(err, VOV_ENONFINITE, "%s: its output is not finite", bad->name);
     }
     return backend_check(e->be, err);
 }
 
 enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err)
 {
-    return run_checked(e, 0, e->plan.n_forward, key, err);
+    return run(e, 0, e->plan.n_forward, key, err);
 }
 
 enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err)
 {
-    return run_checked(e, e->plan.n_forward, e->plan.n_steps, key, err);
+    return run(e, e->plan.n_forward, e->plan.n_steps, key, err);
 }
 
 const char *exec_find_nonfinite(struct exec *e)
 {
-    const struct node *bad = run(e, 0, e->plan.n_forward, 0, true);
     const struct params *p = &e->params;
 
-    if (bad != NULL) {
-        return bad->name;
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const struct tensor *t = e->g->tensors[i];
+        if ((t->flags & T_PARAM) == 0 && t->val.p != NULL &&
+            alive(&e->plan.items[2 * t->root->id], e->done) && !view_finite(e, t->val)) {
+            return t->producer != NULL ? t->producer->name : t->name;
+        }
     }
     for (int i = 0; p->grad != NULL && i < p->n; i++) {
         const struct tensor *t = p->tensor[i];
-        if (!isfinite(p->be->ops->block_sumsq(p->be, shape_count(t->shape), p->grad + t->offset))) {
+        if (param_learns(t) && !view_finite(e, t->grad)) {
             return t->name;
         }
     }

@@ -12,6 +12,7 @@ struct exec {
     struct plan plan;
     struct params params;
     void *arena, *scratch;
+    int done; /* the step that ran last, -1: none */
 };
 
 /*
@@ -31,8 +32,9 @@ void exec_get(const struct exec *e, const struct tensor *t, real *host);
 enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err);
 enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err);
 
-/* The name of the first node (by running order) with a non-finite output or parameter gradient now
- * in memory; NULL: none found. For messages after a bad loss. */
+/* The name of the first node or input (by running order) with a non-finite output still in memory
+ * after the last pass or, behind them, of the first parameter with a non-finite gradient; NULL:
+ * none found. Changes nothing. For messages after a bad loss. */
 const char *exec_find_nonfinite(struct exec *e);
 
 #endif

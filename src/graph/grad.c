@@ -10,35 +10,47 @@ static bool passes(const struct node *n, int i)
     return n->type->backward != NULL && (n->type->no_grad_in >> (i < 31 ? i : 31) & 1) == 0;
 }
 
-/* Something before it learns. */
-static void mark_learning(struct graph *g, bool *learns)
+static bool learns(const struct node *n)
 {
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct node *n = g->nodes[i];
-        bool any = false;
-
-        for (int k = 0; k < n->n_param; k++) {
-            any = any || param_learns(n->param[k]);
+    for (int k = 0; k < n->n_param; k++) {
+        if (param_learns(n->param[k])) {
+            return true;
         }
-        for (int k = 0; k < n->n_in; k++) {
-            any = any || (passes(n, k) && learns[n->in[k]->id]);
-        }
-        learns[n->out[0]->id] = any && n->type->backward != NULL;
     }
+    for (int k = 0; k < n->n_in; k++) {
+        if (passes(n, k) && (n->in[k]->flags & T_LEARNS) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-/* T_GRAD: it learns and a loss comes after. A loss itself needs no gradient memory. */
-static void mark_reached(struct graph *g, const bool *learns)
+/* A loss comes after n's output. A loss itself needs no gradient memory. */
+static bool reached(const struct node *n)
+{
+    return n->type->backward != NULL && (n->out[0]->flags & (T_GRAD | T_LOSS)) != 0;
+}
+
+bool node_passes_grad(const struct node *n, int i)
+{
+    return reached(n) && passes(n, i) && (n->in[i]->flags & T_GRAD) != 0;
+}
+
+void graph_mark_grads(struct graph *g)
 {
     for (int i = 0; i < g->n_tensors; i++) {
-        g->tensors[i]->flags &= ~(unsigned)T_GRAD;
+        g->tensors[i]->flags &= ~(unsigned)(T_GRAD | T_LEARNS);
     }
-    for (int i = g->n_nodes - 1; i >= 0; i--) {
+    for (int i = 0; g->training && i < g->n_nodes; i++) {
         const struct node *n = g->nodes[i];
-        const bool reached = (n->out[0]->flags & (T_GRAD | T_LOSS)) != 0;
-
-        for (int k = 0; k < n->n_in; k++) {
-            if (reached && passes(n, k) && learns[n->in[k]->id]) {
+        if (n->type->backward != NULL && learns(n)) {
+            n->out[0]->flags |= T_LEARNS;
+        }
+    }
+    for (int i = g->n_nodes - 1; g->training && i >= 0; i--) {
+        const struct node *n = g->nodes[i];
+        for (int k = 0; reached(n) && k < n->n_in; k++) {
+            if (passes(n, k) && (n->in[k]->flags & T_LEARNS) != 0) {
                 n->in[k]->flags |= T_GRAD;
             }
         }
@@ -62,7 +74,7 @@ static enum grad_mode mode_of(const struct graph *g, bool *written, const struct
 {
     const struct tensor *t = n->in[k];
 
-    if ((n->out[0]->flags & (T_GRAD | T_LOSS)) == 0 || !passes(n, k) || (t->flags & T_GRAD) == 0) {
+    if (!node_passes_grad(n, k)) {
         return GRAD_NONE;
     }
     if (n->type->gathers && tensor_is_window(n->out[0], first, t)) {
@@ -75,15 +87,13 @@ static enum grad_mode mode_of(const struct graph *g, bool *written, const struct
 
 enum vov_status graph_grad_modes(struct graph *g)
 {
-    bool *learns = mem_alloc((size_t)g->n_tensors + 1, sizeof *learns);
     bool *written = mem_alloc((size_t)g->n_tensors + 1, sizeof *written);
-    const bool ok = learns != NULL && written != NULL;
 
-    if (ok) {
-        mark_learning(g, learns);
-        mark_reached(g, learns);
+    if (written == NULL) {
+        return VOV_ENOMEM;
     }
-    for (int i = g->n_nodes - 1; ok && i >= 0; i--) {
+    graph_mark_grads(g);
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
         const struct node *n = g->nodes[i];
         int first = 0;
         for (int k = 0; k < n->n_in; k++) {
@@ -91,14 +101,13 @@ enum vov_status graph_grad_modes(struct graph *g)
             first += n->in[k]->shape.c;
         }
     }
-    mem_free(learns);
     mem_free(written);
-    return ok ? VOV_OK : VOV_ENOMEM;
+    return VOV_OK;
 }
 
 bool node_differentiates(const struct node *n)
 {
-    if (n->type->backward == NULL || (n->out[0]->flags & (T_GRAD | T_LOSS)) == 0) {
+    if (!reached(n)) {
         return false;
     }
     for (int k = 0; k < n->n_in; k++) {

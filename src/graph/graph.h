@@ -48,14 +48,17 @@ struct tensor *graph_param(struct graph *g, struct node *n, const char *name, st
 
 struct node *graph_find(const struct graph *g, const char *name); /* NULL: none */
 
-/* Index of the last node that reads t or, when t is a root, any slice of it; -1: none does. */
-int tensor_last_use(const struct graph *g, const struct tensor *t);
-int tensor_n_uses(const struct graph *g, const struct tensor *t);
-
 /* The passes, in this order. Each is a pure function of the graph: same graph, same result. */
 enum vov_status graph_fold_norms(struct graph *g, struct err *err); /* marks; see fold_weights */
 int graph_alias(struct graph *g);                  /* how many concat inputs became slices */
+void graph_alias_none(struct graph *g);            /* instead of it: every concat copies */
 enum vov_status graph_grad_modes(struct graph *g); /* VOV_OK or VOV_ENOMEM */
+
+/* First part of graph_alias and graph_grad_modes: sets T_LEARNS and T_GRAD. */
+void graph_mark_grads(struct graph *g);
+
+/* Whether a gradient flows from n to its input i. After graph_mark_grads. */
+bool node_passes_grad(const struct node *n, int i);
 
 /* Whether the backward pass has something to do for n. After graph_grad_modes. */
 bool node_differentiates(const struct node *n);
@@ -85,10 +88,10 @@ struct plan {
     size_t arena_bytes, scratch_bytes;
 };
 
-/* How to plan: `again` lets cheap ops be computed again in the backward pass; `reuse` false gives
- * every buffer its own place (for tests). */
+/* How to plan: `again` lets cheap ops be computed again in the backward pass. For tests: `reuse`
+ * false gives every buffer its own place; `copy` makes exec_open's concats copy. */
 struct plan_options {
-    bool again, reuse;
+    bool again, reuse, copy;
 };
 enum vov_status plan_build(struct graph *g, struct backend *be, const struct plan_options *opt,
                            struct plan *plan, struct err *err);

@@ -21,6 +21,7 @@ enum tensor_flag {
     T_LOSS = 1 << 4,    /* a loss: backward starts here */
     T_DERIVED = 1 << 5, /* a parameter that fold_weights makes: no file has it */
     T_AGAIN = 1 << 6,   /* not kept for the backward pass but computed again; see alias.c */
+    T_LEARNS = 1 << 7,  /* something before it learns */
 };
 
 enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };

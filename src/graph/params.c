@@ -15,17 +15,28 @@ static size_t round_up(size_t n)
     return (n + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-/* Takes the parameters that learn, or the others, into the block. */
-static void lay_out(struct graph *g, struct params *p, bool learn)
+/* Gives the parameters that learn, or the others, their offsets; count: numbers before them.
+ * Returns the count after them. list, unless NULL, gets them from place *n on. */
+static size_t lay_out(struct graph *g, bool learn, size_t count, struct tensor **list, int *n)
 {
     for (int i = 0; i < g->n_tensors; i++) {
         struct tensor *t = g->tensors[i];
         if ((t->flags & T_PARAM) != 0 && param_learns(t) == learn) {
-            t->offset = p->count;
-            p->tensor[p->n++] = t;
-            p->count += round_up(shape_count(t->shape));
+            t->offset = count;
+            count += round_up(shape_count(t->shape));
+            if (list != NULL) {
+                list[(*n)++] = t;
+            }
         }
     }
+    return count;
+}
+
+size_t params_bytes(struct graph *g)
+{
+    const size_t count = lay_out(g, false, lay_out(g, true, 0, NULL, NULL), NULL, NULL);
+
+    return (g->training ? 3 : 1) * count * sizeof(real);
 }
 
 static real *take(const struct params *p, struct err *err)
@@ -46,9 +57,8 @@ enum vov_status params_open(struct graph *g, struct backend *be, struct params *
     if (p->tensor == NULL) {
         return err_nomem(err, (size_t)g->n_tensors * sizeof(struct tensor *));
     }
-    lay_out(g, p, true);
-    p->n_learn = p->count;
-    lay_out(g, p, false);
+    p->n_learn = lay_out(g, true, 0, p->tensor, &p->n);
+    p->count = lay_out(g, false, p->n_learn, p->tensor, &p->n);
     p->val = take(p, err);
     p->grad = g->training ? take(p, err) : NULL;
     p->mom = g->training ? take(p, err) : NULL;

@@ -17,6 +17,9 @@ struct params {
     real *val, *grad, *mom; /* on the device; grad and mom NULL for inference */
 };
 
+/* What params_open will take: values and, in training, gradients and momentum. */
+size_t params_bytes(struct graph *g);
+
 /* Lays out the block, takes the memory and binds the graph's parameters to it. */
 enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err);
 void params_close(struct params *p);
