@@ -163,7 +163,8 @@ static void sync_folder_of(const char *path)
 enum vov_status file_commit(struct file_writer *w, struct err *err)
 {
     errno = 0;
-    if (ferror(w->f) || fflush(w->f) != 0 || (w->tmp != NULL && fsync(fileno(w->f)) != 0)) {
+    const bool sync = w->tmp != NULL && !w->quick;
+    if (ferror(w->f) || fflush(w->f) != 0 || (sync && fsync(fileno(w->f)) != 0)) {
         note(w);
     }
     if (fclose(w->f) != 0) {
@@ -182,7 +183,7 @@ enum vov_status file_commit(struct file_writer *w, struct err *err)
         file_abort(w);
         return status;
     }
-    if (w->tmp != NULL) {
+    if (sync) {
         sync_folder_of(w->path);
     }
     forget(w);

@@ -18,7 +18,8 @@ enum vov_status file_read(const char *path, size_t max, struct buf *out, struct 
 struct file_writer {
     FILE *f;
     char *tmp, *path;
-    int error; /* errno of the first failure */
+    int error;  /* errno of the first failure */
+    bool quick; /* set it after file_create to leave out the syncing: for what can be made again */
 };
 enum vov_status file_create(const char *path, struct file_writer *w, struct err *err);
 void file_put(struct file_writer *w, const void *bytes, size_t n);
