@@ -22,7 +22,7 @@ static const struct cli_option draw_table[] = {
     {"seed", 0, OPT_INT, AT(seed), "N", 0, 2147483647,
      "another number gives other pictures; 0 unless given"},
     {"classes", 0, OPT_TEXT, AT(classes), "LIST", 0, 0,
-     "names with commas between, or how many; 5 unless given"},
+     "names with commas between, or how many; 4 unless given"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
     {0},
 };
@@ -61,7 +61,8 @@ const struct cli_command data_draw_command = {
     .max_operands = 1,
     .options = draw_table,
     .options_size = sizeof(struct draw_options),
-    .details = "Makes DIR with images/, train.json, val.json (COCO annotations with boxes and "
+    .details = "Makes DIR with images/train/, images/val/, train.json, val.json (COCO annotations "
+               "with boxes and "
                "polygons) and drawn.data: shapes of several classes on textured grounds, many "
                "small, some in front of others or over the edge. The same options give the same "
                "bytes.\n\nShapes: circle, square, triangle, star, cross, heart, moon, hexagon, "

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_CLASSES = 5 };
+enum { DEFAULT_CLASSES = 4 };
 
 static const char data_file_name[] = "drawn.data";
 
@@ -32,6 +32,16 @@ struct drawing {
     int first, count;    /* of this pool_run */
 };
 
+static int count_train(const struct drawn_options *opt)
+{
+    return opt->images - opt->images / 5;
+}
+
+static const char *folder_of(const struct drawn_options *opt, int i)
+{
+    return i < count_train(opt) ? "train" : "val";
+}
+
 static enum vov_status draw_sheet(const struct drawing *w, int i, struct err *err)
 {
     struct sheet *sheet = &w->sheet[i];
@@ -42,7 +52,7 @@ static enum vov_status draw_sheet(const struct drawing *w, int i, struct err *er
     if (s == NULL) {
         return err_nomem(err, sizeof *s);
     }
-    snprintf(path, sizeof path, "%.4000s/images/%06d.jpg", w->dir, i + 1);
+    snprintf(path, sizeof path, "%.4000s/images/%s/%06d.jpg", w->dir, folder_of(w->opt, i), i + 1);
     enum vov_status status = scene_draw(&w->opt->scene, &r, s, err);
     if (status == VOV_OK) {
         status = image_write(path, &s->img, err);
@@ -118,9 +128,9 @@ static void put_images(struct buf *b, const struct drawing *w)
 {
     buf_puts(b, "\"images\": [\n");
     for (int i = w->first; i < w->first + w->count; i++) {
-        buf_printf(b,
-                   "{\"id\": %d, \"file_name\": \"%06d.jpg\", \"width\": %d, \"height\": %d}%s\n",
-                   i + 1, i + 1, w->sheet[i].width, w->sheet[i].height,
+        buf_printf(b, "{\"id\": %d, \"file_name\": \"%s/%06d.jpg\", ", i + 1, folder_of(w->opt, i),
+                   i + 1);
+        buf_printf(b, "\"width\": %d, \"height\": %d}%s\n", w->sheet[i].width, w->sheet[i].height,
                    i + 1 < w->first + w->count ? "," : "");
     }
     buf_puts(b, "],\n");
@@ -211,6 +221,16 @@ static bool may_be_ours(const char *name)
            strcmp(name, "val.json") == 0 || strcmp(name, data_file_name) == 0;
 }
 
+static enum vov_status make_folder(const char *dir, const char *name, struct err *err)
+{
+    char *path = path_join(dir, name);
+    const enum vov_status status =
+        path != NULL ? file_mkdirs(path, err) : err_nomem(err, strlen(dir));
+
+    mem_free(path);
+    return status;
+}
+
 /* Annotations of pictures that are about to be drawn anew. */
 static void remove_splits(const char *dir)
 {
@@ -247,11 +267,12 @@ static enum vov_status claim_folder(const char *dir, struct err *err)
         }
     }
     file_list_free(names, n);
-    char *images = status == VOV_OK ? path_join(dir, "images") : NULL;
     if (status == VOV_OK) {
-        status = images != NULL ? file_mkdirs(images, err) : err_nomem(err, strlen(dir));
+        status = make_folder(dir, "images/train", err);
     }
-    mem_free(images);
+    if (status == VOV_OK) {
+        status = make_folder(dir, "images/val", err);
+    }
     if (status == VOV_OK) {
         remove_splits(dir);
     }
@@ -264,7 +285,8 @@ enum vov_status drawn_write(const char *dir, const struct drawn_options *opt,
     struct drawing w = {.dir = dir, .opt = opt};
     long id = 0;
 
-    *counts = (struct drawn_counts){.val = opt->images / 5, .train = opt->images - opt->images / 5};
+    *counts =
+        (struct drawn_counts){.train = count_train(opt), .val = opt->images - count_train(opt)};
     TRY(claim_folder(dir, err));
     w.sheet = mem_alloc((size_t)opt->images, sizeof *w.sheet);
     if (w.sheet == NULL) {

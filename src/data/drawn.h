@@ -1,6 +1,6 @@
 /*
- * drawn.h - a whole data set of drawn pictures in COCO's form: DIR/images/NNNNNN.jpg, train.json,
- * val.json and drawn.data. What the demo and the tests train on.
+ * drawn.h - a whole data set of drawn pictures in COCO's form: pictures in DIR/images/train and
+ * DIR/images/val, train.json, val.json and drawn.data. What the demo and the tests train on.
  */
 #ifndef VOV_DRAWN_H
 #define VOV_DRAWN_H
@@ -31,7 +31,7 @@ enum vov_status drawn_write(const char *dir, const struct drawn_options *opt,
                             struct drawn_counts *counts, struct err *err);
 
 /* Class names, separated by commas, or a number of classes; false with an error when one is unknown
- * or given twice. NULL gives the default five. */
+ * or given twice. NULL gives the default four. */
 enum vov_status drawn_classes(const char *names, struct scene_options *opt, struct err *err);
 
 #endif

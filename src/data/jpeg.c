@@ -9,7 +9,6 @@
 #include "base/mem.h"
 
 #include <setjmp.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jerror.h>
@@ -309,8 +308,9 @@ struct encoder {
     const char *path;
     const struct image *img;
     int quality;
-    unsigned char *bytes; /* libjpeg's, by malloc */
-    unsigned long n;
+    struct jpeg_destination_mgr target;
+    JOCTET chunk[16384]; /* goes into *bytes whenever it is full */
+    struct buf *bytes;
     struct err *err;
     enum vov_status status;
 };
@@ -325,12 +325,48 @@ static void on_write_error(j_common_ptr z)
     longjmp(e->out, 1);
 }
 
+static void target_open(j_compress_ptr z)
+{
+    struct encoder *e = (struct encoder *)z;
+
+    z->dest->next_output_byte = e->chunk;
+    z->dest->free_in_buffer = sizeof e->chunk;
+}
+
+static void put_chunk(struct encoder *e, size_t n)
+{
+    buf_add(e->bytes, e->chunk, n);
+    if (e->bytes->failed) {
+        e->status = err_nomem(e->err, n);
+        longjmp(e->out, 1);
+    }
+}
+
+static boolean target_full(j_compress_ptr z)
+{
+    struct encoder *e = (struct encoder *)z;
+
+    put_chunk(e, sizeof e->chunk);
+    target_open(z);
+    return TRUE;
+}
+
+static void target_close(j_compress_ptr z)
+{
+    struct encoder *e = (struct encoder *)z;
+
+    put_chunk(e, sizeof e->chunk - z->dest->free_in_buffer);
+}
+
 static void write_all(struct encoder *e)
 {
     const size_t row_bytes = (size_t)e->img->width * 3;
 
     jpeg_create_compress(&e->z);
-    jpeg_mem_dest(&e->z, &e->bytes, &e->n);
+    e->target.init_destination = target_open;
+    e->target.empty_output_buffer = target_full;
+    e->target.term_destination = target_close;
+    e->z.dest = &e->target;
     e->z.image_width = (JDIMENSION)e->img->width;
     e->z.image_height = (JDIMENSION)e->img->height;
     e->z.input_components = 3;
@@ -355,19 +391,12 @@ static void guarded_write(struct encoder *e)
 enum vov_status codec_jpeg_write(const char *path, const struct image *img, int quality,
                                  struct buf *out, struct err *err)
 {
-    struct encoder e = {.path = path, .img = img, .quality = quality, .err = err};
+    struct encoder e = {.path = path, .img = img, .quality = quality, .bytes = out, .err = err};
 
     e.z.err = jpeg_std_error(&e.errors);
     e.errors.error_exit = on_write_error;
     e.errors.output_message = on_output;
     guarded_write(&e);
-    if (e.status == VOV_OK) {
-        buf_add(out, e.bytes, e.n);
-        if (out->failed) {
-            e.status = err_nomem(err, e.n);
-        }
-    }
     jpeg_destroy_compress(&e.z);
-    free(e.bytes);
     return e.status;
 }

@@ -27,5 +27,5 @@ ln -sf "$PWD/$build/libvov.so" "$t/libvov.so.0"
 ./vov data draw --help >/dev/null 2>&1 || exit 77
 ./vov data draw "$t/set" --images 24 --size 64 >/dev/null
 ./vov train tests/cli/tiny.cfg "$t/set/drawn.data" --out "$t/run" --epochs 2 -q
-picture=$(find "$t/set/val" -name '*.png' | sort | head -n 1)
-[ -n "$picture" ] || fail "no PNG to look at"
+picture=$(find "$t/set/images/val" -name "*.jpg" | sort | head -n 1)
+[ -n "$picture" ] || fail "no picture to look at"

@@ -74,10 +74,10 @@ expect 0 ./vov cocoeval "$t/set/val.json" "$t/results.json" --json
 expect 4 ./vov eval $cfg "$t/run/metrics.jsonl" "$data"
 expect 1 ./vov eval $cfg "$t/nowhere.safetensors" "$data"
 echo "not a picture" >"$t/set/bad.jpg"
-expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/bad.jpg" "$t/set/val" --out "$t/drawn" \
+expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/bad.jpg" "$t/set/images/val" --out "$t/drawn" \
     --json "$t/found.json" --coco "$t/coco.json" --thresh 0.01
 said 'bad.jpg'
 said 'could not be read'
 [ -n "$(ls "$t/drawn")" ] || fail "no picture was drawn"
 grep -q '"detections":\[' "$t/found.json" || fail "no detections in the JSON"
-expect 2 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/val" --thresh 2
+expect 2 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/images/val" --thresh 2

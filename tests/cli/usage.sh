@@ -33,7 +33,7 @@ silent out
 err_has 'usage: vov COMMAND'
 
 # Every command that is listed: help on standard output, examples before options.
-./vov help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p' >"$t/commands"
+./vov help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\( [a-z][a-z]*\)\{0,1\}\)  .*/\1/p' >"$t/commands"
 [ "$(wc -l <"$t/commands")" -ge 8 ] || fail "few commands: $(cat "$t/commands")"
 for word in help train eval detect show cocoeval 'data check' 'data draw'; do
     grep -qx "$word" "$t/commands" || fail "no command $word"
