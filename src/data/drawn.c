@@ -105,7 +105,7 @@ static double cents(double v)
 
 static void put_object(struct buf *b, const struct scene_object *o, long id, int image_id)
 {
-    struct shape s = o->shape;
+    struct figure s = o->shape;
     double x0, y0, x1, y1;
 
     for (int i = 0; i < s.n; i++) {

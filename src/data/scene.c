@@ -123,7 +123,7 @@ struct fill {
     float alpha;
 };
 
-static void fill_shape(struct canvas *c, const struct shape *s, const struct fill *f)
+static void fill_shape(struct canvas *c, const struct figure *s, const struct fill *f)
 {
     double x0, y0, x1, y1;
 
@@ -157,7 +157,7 @@ static void draw_strokes(struct canvas *c)
         const double x = rng_range(c->r, 0, c->width), y = rng_range(c->r, 0, c->height);
         const double length = rng_range(c->r, 0.1, 0.6) * c->width, a = rng_range(c->r, 0, M_PI);
         const double w = rng_range(c->r, 0.5, 1.5), ux = cos(a), uy = sin(a);
-        struct shape s = {.n = 4};
+        struct figure s = {.n = 4};
         struct fill f = {.alpha = (float)rng_range(c->r, 0.3, 0.8)};
 
         f.from = f.to = random_paint(c->r);
@@ -201,7 +201,7 @@ struct bounds {
     double x0, y0, x1, y1;
 };
 
-static struct bounds bounds_of(const struct shape *s)
+static struct bounds bounds_of(const struct figure *s)
 {
     struct bounds b;
 
@@ -210,7 +210,7 @@ static struct bounds bounds_of(const struct shape *s)
 }
 
 /* Whether a new object would hide too much of one that is there, or look like the same. */
-static bool too_close(const struct scene *s, const struct shape *shape)
+static bool too_close(const struct scene *s, const struct figure *shape)
 {
     const struct bounds a = bounds_of(shape);
     const double area_a = (a.x1 - a.x0) * (a.y1 - a.y0);
@@ -251,7 +251,7 @@ static void draw_object(struct canvas *c, const struct scene_options *opt, struc
     for (int trial = 0; trial < 12; trial++) {
         const struct shape_place at = random_place(c);
         shape_make(opt->kind[o->class_id], &at, &o->shape);
-        struct shape shadow = o->shape;
+        struct figure shadow = o->shape;
         shape_clip(&o->shape, c->width, c->height);
         if (o->shape.n == 0 || too_close(s, &o->shape)) {
             continue;

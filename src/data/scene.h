@@ -12,8 +12,8 @@
 enum { SCENE_MAX_OBJECTS = 24 };
 
 struct scene_object {
-    int class_id;       /* index into the options' kinds */
-    struct shape shape; /* clipped to the picture; what others hide of it is part of it */
+    int class_id;        /* index into the options' kinds */
+    struct figure shape; /* clipped to the picture; what others hide of it is part of it */
 };
 
 struct scene {

@@ -14,7 +14,7 @@ enum { SUB_ROWS = 4, ROUND_POINTS = 24 };
 const char *const shape_name[SHAPE_KINDS] = {"circle", "square", "triangle", "star", "cross",
                                              "heart",  "moon",   "hexagon",  "arrow"};
 
-static void add(struct shape *s, double x, double y)
+static void add(struct figure *s, double x, double y)
 {
     if (s->n < SHAPE_MAX_POINTS) {
         s->xy[s->n][0] = x;
@@ -22,7 +22,7 @@ static void add(struct shape *s, double x, double y)
     }
 }
 
-static void add_list(struct shape *s, const double (*xy)[2], int n)
+static void add_list(struct figure *s, const double (*xy)[2], int n)
 {
     for (int i = 0; i < n; i++) {
         add(s, xy[i][0], xy[i][1]);
@@ -30,7 +30,7 @@ static void add_list(struct shape *s, const double (*xy)[2], int n)
 }
 
 /* Corners on a circle; where `inner` is not 0, with a corner at that radius between each two. */
-static void outline_regular(struct shape *s, int corners, double inner)
+static void outline_regular(struct figure *s, int corners, double inner)
 {
     const int n = inner > 0 ? 2 * corners : corners;
 
@@ -40,7 +40,7 @@ static void outline_regular(struct shape *s, int corners, double inner)
     }
 }
 
-static void outline_heart(struct shape *s)
+static void outline_heart(struct figure *s)
 {
     for (int i = 0; i < ROUND_POINTS; i++) {
         const double t = 2 * M_PI * i / ROUND_POINTS, sine = sin(t);
@@ -50,7 +50,7 @@ static void outline_heart(struct shape *s)
 }
 
 /* A disc with a smaller one taken off its right side. */
-static void outline_moon(struct shape *s)
+static void outline_moon(struct figure *s)
 {
     const int half = ROUND_POINTS / 2;
     const double inner = 0.8, shift = 0.5;
@@ -68,7 +68,7 @@ static void outline_moon(struct shape *s)
     }
 }
 
-static void outline(int kind, struct shape *s)
+static void outline(int kind, struct figure *s)
 {
     static const double square[][2] = {{-.8, -.8}, {.8, -.8}, {.8, .8}, {-.8, .8}};
     static const double cross[][2] = {{-.3, -1}, {.3, -1}, {.3, -.3}, {1, -.3},
@@ -108,7 +108,7 @@ static void outline(int kind, struct shape *s)
     }
 }
 
-void shape_make(int kind, const struct shape_place *at, struct shape *out)
+void shape_make(int kind, const struct shape_place *at, struct figure *out)
 {
     const double c = cos(at->angle), sine = sin(at->angle);
 
@@ -121,9 +121,9 @@ void shape_make(int kind, const struct shape_place *at, struct shape *out)
 }
 
 /* Keeps the part where sign * coordinate <= sign * limit; axis 0 is x. */
-static void clip_side(struct shape *s, int axis, double sign, double limit)
+static void clip_side(struct figure *s, int axis, double sign, double limit)
 {
-    struct shape out = {.n = 0};
+    struct figure out = {.n = 0};
 
     for (int i = 0; i < s->n; i++) {
         const double *a = s->xy[i], *b = s->xy[(i + 1) % s->n];
@@ -139,7 +139,7 @@ static void clip_side(struct shape *s, int axis, double sign, double limit)
     *s = out;
 }
 
-void shape_clip(struct shape *s, double width, double height)
+void shape_clip(struct figure *s, double width, double height)
 {
     clip_side(s, 0, -1, 0);
     clip_side(s, 0, 1, width);
@@ -148,7 +148,7 @@ void shape_clip(struct shape *s, double width, double height)
     s->n = s->n < 3 ? 0 : s->n;
 }
 
-double shape_area(const struct shape *s)
+double shape_area(const struct figure *s)
 {
     double twice = 0;
 
@@ -159,7 +159,7 @@ double shape_area(const struct shape *s)
     return fabs(twice) / 2;
 }
 
-void shape_bounds(const struct shape *s, double *x0, double *y0, double *x1, double *y1)
+void shape_bounds(const struct figure *s, double *x0, double *y0, double *x1, double *y1)
 {
     *x0 = *x1 = s->n > 0 ? s->xy[0][0] : 0;
     *y0 = *y1 = s->n > 0 ? s->xy[0][1] : 0;
@@ -172,7 +172,7 @@ void shape_bounds(const struct shape *s, double *x0, double *y0, double *x1, dou
 }
 
 /* Where the outline crosses the line at height y, from left to right. Returns how many. */
-static int crossings(const struct shape *s, double y, double *x)
+static int crossings(const struct figure *s, double y, double *x)
 {
     int n = 0;
 
@@ -214,7 +214,7 @@ static void add_span(double x0, double x1, int width, float *cover)
     }
 }
 
-void shape_cover_row(const struct shape *s, int y, int width, float *cover)
+void shape_cover_row(const struct figure *s, int y, int width, float *cover)
 {
     double x[SHAPE_MAX_POINTS];
 
