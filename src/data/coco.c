@@ -61,12 +61,33 @@ static enum vov_status bad_id(const struct reader *r, const char *list, long ind
                    r->d->path, list, index);
 }
 
+/* Where the picture lies, in d->mem; NULL: no memory. */
+static const char *image_path(const struct reader *r, const char *name)
+{
+    char *path =
+        r->opt->images != NULL ? path_join(r->images, name) : path_beside(r->d->path, name);
+    const char *kept = path != NULL ? arena_strdup(&r->d->mem, name[0] == '/' ? name : path) : NULL;
+
+    mem_free(path);
+    return kept;
+}
+
+static void read_size(const json *j, struct item *it)
+{
+    long long w = 0, h = 0;
+
+    if (json_int(j, "width", &w) && json_int(j, "height", &h) && w > 0 && h > 0 && w < 1 << 20 &&
+        h < 1 << 20) {
+        it->width = (int)w;
+        it->height = (int)h;
+    }
+}
+
 static enum vov_status add_image(struct reader *r, long index, const json *j, struct err *err)
 {
     struct dataset *d = r->d;
     const char *name = json_str(j, "file_name");
     struct item it = {0};
-    long long w = 0, h = 0;
 
     if (!json_int(j, "id", &it.id)) {
         return bad_id(r, "images", index, err);
@@ -79,15 +100,9 @@ static enum vov_status add_image(struct reader *r, long index, const json *j, st
                 it.id);
         return VOV_OK;
     }
-    char *path = r->opt->images != NULL ? path_join(r->images, name) : path_beside(d->path, name);
-    it.path = path != NULL ? arena_strdup(&d->mem, name[0] == '/' ? name : path) : NULL;
+    it.path = image_path(r, name);
     it.file_name = arena_strdup(&d->mem, name);
-    mem_free(path);
-    if (json_int(j, "width", &w) && json_int(j, "height", &h) && w > 0 && h > 0 && w < 1 << 20 &&
-        h < 1 << 20) {
-        it.width = (int)w;
-        it.height = (int)h;
-    }
+    read_size(j, &it);
     if (it.path == NULL || it.file_name == NULL || !VEC_GROW(d->item, d->n, d->cap) ||
         !idmap_put(&r->image_of, it.id, d->n)) {
         return err_nomem(err, sizeof it);

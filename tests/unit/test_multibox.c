@@ -117,10 +117,8 @@ static double log_sum(const real *x, int n)
     return log(sum);
 }
 
-static void reference(const struct scene *s, bool arm, struct expected *e)
+static void fill_table(const struct scene *s, bool arm, struct expected *e)
 {
-    memset(e, 0, sizeof *e);
-    memset(table, 0, sizeof table);
     for (int p = 0; p < s->d.n_priors; p++) {
         const struct box a =
             arm ? box_decode(&s->priors[p], s->arm_loc + p * 4, s->d.variance) : s->priors[p];
@@ -131,7 +129,10 @@ static void reference(const struct scene *s, bool arm, struct expected *e)
             table[p][t] = row[4] > 0 ? box_iou(&a, &b) : 0;
         }
     }
-    reference_bipartite(s, e);
+}
+
+static void reference_threshold(const struct scene *s, struct expected *e)
+{
     for (int p = 0; p < s->d.n_priors; p++) {
         real best = 0;
         int bt = -1;
@@ -146,19 +147,32 @@ static void reference(const struct scene *s, bool arm, struct expected *e)
         }
         e->positives += e->truth[p] >= 0;
     }
+}
+
+static bool may_be_negative(const struct scene *s, bool arm, const struct expected *e, int p)
+{
+    const real *x = s->arm_conf + p * 2;
+    bool may = e->truth[p] < 0 && !e->negative[p];
+
+    for (int t = 0; t < s->max_truth; t++) {
+        may = may && table[p][t] < s->d.neg_iou;
+    }
+    return may && (!arm || 1 / (1 + exp((double)(x[0] - x[1]))) >= (double)s->d.arm_threshold);
+}
+
+static void reference(const struct scene *s, bool arm, struct expected *e)
+{
+    memset(e, 0, sizeof *e);
+    memset(table, 0, sizeof table);
+    fill_table(s, arm, e);
+    reference_bipartite(s, e);
+    reference_threshold(s, e);
     for (int n = 0; n < 3 * e->positives; n++) {
         int bp = -1;
         double worst = -1;
         for (int p = 0; p < s->d.n_priors; p++) {
-            const real *x = s->arm_conf + p * 2;
-            bool may = e->truth[p] < 0 && !e->negative[p];
-            for (int t = 0; t < s->max_truth; t++) {
-                may = may && table[p][t] < s->d.neg_iou;
-            }
-            may =
-                may && (!arm || 1 / (1 + exp((double)(x[0] - x[1]))) >= (double)s->d.arm_threshold);
             const double loss = log_sum(s->conf + p * C, C) - (double)s->conf[p * C];
-            if (may && loss > worst + 1e-6) {
+            if (may_be_negative(s, arm, e, p) && loss > worst + 1e-6) {
                 worst = loss;
                 bp = p;
             }

@@ -249,27 +249,42 @@ static void paint(const struct rle *m, bool *pixels)
     ck_assert_uint_eq(at, (unsigned)(m->h * m->w));
 }
 
+/* Step t of the edge from s, which is (dx, dy) long; the longer side goes up by whole steps. */
+static void edge_point(const int s[2], const int e[2], int t, int p[2])
+{
+    const int dx = abs(e[0] - s[0]), dy = abs(e[1] - s[1]);
+
+    if (dx >= dy) {
+        p[0] = s[0] + t;
+        p[1] = (int)(s[1] + (dx ? (double)(e[1] - s[1]) / dx : 0) * t + 0.5);
+    } else {
+        p[0] = (int)(s[0] + (double)(e[0] - s[0]) / dy * t + 0.5);
+        p[1] = s[1] + t;
+    }
+}
+
+/* All pixels of column x from y on change. What is under the picture's last row goes on in the next
+ * columns. */
+static void toggle_column(int x, double y, int h, bool *pixels)
+{
+    for (int row = (int)ceil(fmin(fmax(y, 0), h)); row < h; row++) {
+        pixels[x * h + row] ^= 1;
+    }
+}
+
 /* The edge walked step by step, as COCO's rule says it. */
 static void toggle_edge(const int a[2], const int b[2], int h, int w, bool *pixels)
 {
     const int dx = abs(b[0] - a[0]), dy = abs(b[1] - a[1]);
-    const int steps = dx > dy ? dx : dy;
     const bool flip = dx >= dy ? a[0] > b[0] : a[1] > b[1];
-    const int *s = flip ? b : a, *e = flip ? a : b;
     int last[2] = {0, 0};
 
-    for (int t = 0; t <= steps; t++) {
-        const int p[2] = {
-            dx >= dy ? s[0] + t : (int)(s[0] + (double)(e[0] - s[0]) / dy * t + 0.5),
-            dx >= dy ? (int)(s[1] + (dx ? (double)(e[1] - s[1]) / dx : 0) * t + 0.5) : s[1] + t,
-        };
+    for (int t = 0; t <= (dx > dy ? dx : dy); t++) {
+        int p[2];
+        edge_point(flip ? b : a, flip ? a : b, t, p);
         const int lo = p[0] < last[0] ? p[0] : last[0], top = p[1] < last[1] ? p[1] : last[1];
         if (t > 0 && p[0] != last[0] && lo >= 0 && lo % 5 == 2 && lo / 5 < w) {
-            const double y = ceil(fmin(fmax((top + 0.5) / 5 - 0.5, 0), h));
-            for (int row = (int)y; row < h; row++) {
-                pixels[lo / 5 * h + row] ^= 1;
-            }
-            /* What is under the picture's last row goes on in the next columns. */
+            toggle_column(lo / 5, (top + 0.5) / 5 - 0.5, h, pixels);
         }
         last[0] = p[0];
         last[1] = p[1];
