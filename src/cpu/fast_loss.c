@@ -189,10 +189,15 @@ static void multibox_fwd_image(void *ctx, int chunk, int worker)
 {
     const struct multibox *j = ctx;
 
+    const struct multibox_input in = {.loc = image_of(j->loc, chunk),
+                                      .conf = image_of(j->conf, chunk),
+                                      .arm_loc = image_of(j->arm_loc, chunk),
+                                      .arm_conf = image_of(j->arm_conf, chunk),
+                                      .truth = image_of(j->truth, chunk),
+                                      .max_truth = j->truth.c};
+
     (void)worker;
-    multibox_match(j->d, image_of(j->loc, chunk), image_of(j->conf, chunk),
-                   image_of(j->arm_loc, chunk), image_of(j->arm_conf, chunk),
-                   image_of(j->truth, chunk), j->truth.c, image_of(j->match, chunk), j->part[chunk],
+    multibox_match(j->d, &in, image_of(j->match, chunk), j->part[chunk],
                    j->memory + (size_t)chunk * j->image_bytes);
 }
 
@@ -228,10 +233,15 @@ static void multibox_bwd_image(void *ctx, int chunk, int worker)
 {
     const struct multibox *j = ctx;
 
+    const struct multibox_input in = {.loc = image_of(j->loc, chunk),
+                                      .conf = image_of(j->conf, chunk)};
+    const struct multibox_output out = {.dloc = image_of(j->dloc, chunk),
+                                        .dconf = image_of(j->dconf, chunk),
+                                        .beta_loc = j->beta_loc,
+                                        .beta_conf = j->beta_conf};
+
     (void)worker;
-    multibox_grad(j->d, image_of(j->loc, chunk), image_of(j->conf, chunk),
-                  image_of(j->match, chunk), j->gain, j->positives, j->beta_loc,
-                  image_of(j->dloc, chunk), j->beta_conf, image_of(j->dconf, chunk));
+    multibox_grad(j->d, &in, image_of(j->match, chunk), j->gain, j->positives, &out);
 }
 
 static void fast_multibox_bwd(struct backend *be, const struct multibox_desc *d, struct view loc,

@@ -187,10 +187,13 @@ static void plain_multibox_fwd(struct backend *be, const struct multibox_desc *d
     (void)be;
     for (int n = 0; n < loc.n; n++) {
         double part[3];
-        multibox_match(d, view_at(loc, n, 0), view_at(conf, n, 0),
-                       arm_loc.p ? view_at(arm_loc, n, 0) : NULL,
-                       arm_conf.p ? view_at(arm_conf, n, 0) : NULL, view_at(truth, n, 0), truth.c,
-                       view_at(match, n, 0), part, scratch);
+        const struct multibox_input in = {.loc = view_at(loc, n, 0),
+                                          .conf = view_at(conf, n, 0),
+                                          .arm_loc = arm_loc.p ? view_at(arm_loc, n, 0) : NULL,
+                                          .arm_conf = arm_conf.p ? view_at(arm_conf, n, 0) : NULL,
+                                          .truth = view_at(truth, n, 0),
+                                          .max_truth = truth.c};
+        multibox_match(d, &in, view_at(match, n, 0), part, scratch);
         for (int k = 0; k < 3; k++) {
             total[k] += part[k];
         }
@@ -206,9 +209,12 @@ static void plain_multibox_bwd(struct backend *be, const struct multibox_desc *d
 {
     (void)be;
     for (int n = 0; n < loc.n; n++) {
-        multibox_grad(d, view_at(loc, n, 0), view_at(conf, n, 0), view_at(match, n, 0), gain,
-                      loss[2], beta_loc, dloc.p ? view_at(dloc, n, 0) : NULL, beta_conf,
-                      dconf.p ? view_at(dconf, n, 0) : NULL);
+        const struct multibox_input in = {.loc = view_at(loc, n, 0), .conf = view_at(conf, n, 0)};
+        const struct multibox_output out = {.dloc = dloc.p ? view_at(dloc, n, 0) : NULL,
+                                            .dconf = dconf.p ? view_at(dconf, n, 0) : NULL,
+                                            .beta_loc = beta_loc,
+                                            .beta_conf = beta_conf};
+        multibox_grad(d, &in, view_at(match, n, 0), gain, loss[2], &out);
     }
 }
 

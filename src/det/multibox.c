@@ -282,36 +282,33 @@ static void write_positives(const struct work *w, const real *loc, const real *c
     }
 }
 
-void multibox_match(const struct multibox_desc *d, const real *loc, const real *conf,
-                    const real *arm_loc, const real *arm_conf, const real *truth, int max_truth,
-                    real *match, double loss[3], void *scratch)
+void multibox_match(const struct multibox_desc *d, const struct multibox_input *in, real *match,
+                    double loss[3], void *scratch)
 {
     const size_t priors = (size_t)d->n_priors;
     char *at = scratch;
     struct box *decoded = carve(&at, priors * sizeof *decoded);
-    struct work w = {.d = d, .anchor = arm_loc ? decoded : d->priors};
+    struct work w = {.d = d, .anchor = d->priors};
 
     w.truth = carve(&at, priors * sizeof *w.truth);
     w.best_truth = carve(&at, priors * sizeof *w.best_truth);
     w.best_iou = carve(&at, priors * sizeof *w.best_iou);
     w.cand = carve(&at, priors * sizeof *w.cand);
-    w.target = carve(&at, (size_t)max_truth * sizeof *w.target);
+    w.target = carve(&at, (size_t)in->max_truth * sizeof *w.target);
     loss[0] = loss[1] = loss[2] = 0;
 
-    read_truth(&w, truth, max_truth);
-    if (arm_loc && w.n_targets > 0) {
-        decode_anchors(d, arm_loc, decoded);
-    }
-    if (w.n_targets == 0) {
-        w.anchor = d->priors;
+    read_truth(&w, in->truth, in->max_truth);
+    if (in->arm_loc && w.n_targets > 0) {
+        decode_anchors(d, in->arm_loc, decoded);
+        w.anchor = decoded;
     }
     find_overlaps(&w);
     match_bipartite(&w);
     match_threshold(&w);
-    write_positives(&w, loc, conf, match, loss);
+    write_positives(&w, in->loc, in->conf, match, loss);
     if (loss[2] > 0) {
-        loss[1] +=
-            choose_negatives(&w, conf, arm_conf, floor(loss[2] * (double)d->neg_ratio), match);
+        const double wanted = floor(loss[2] * (double)d->neg_ratio);
+        loss[1] += choose_negatives(&w, in->conf, in->arm_conf, wanted, match);
     }
 }
 
@@ -348,25 +345,24 @@ static void grad_nothing(int n, real beta, real *dx)
     }
 }
 
-void multibox_grad(const struct multibox_desc *d, const real *loc, const real *conf,
-                   const real *match, real gain, real positives, real beta_loc, real *dloc,
-                   real beta_conf, real *dconf)
+void multibox_grad(const struct multibox_desc *d, const struct multibox_input *in,
+                   const real *match, real gain, real positives, const struct multibox_output *out)
 {
     const real scale = gain / (positives > 1 ? positives : 1);
     const size_t classes = (size_t)d->n_classes;
 
     for (size_t p = 0; p < (size_t)d->n_priors; p++) {
         const real *row = match + p * 5;
-        if (dloc && row[0] > 0) {
-            grad_loc(loc + p * 4, row + 1, scale, beta_loc, dloc + p * 4);
-        } else if (dloc) {
-            grad_nothing(4, beta_loc, dloc + p * 4);
+        if (out->dloc && row[0] > 0) {
+            grad_loc(in->loc + p * 4, row + 1, scale, out->beta_loc, out->dloc + p * 4);
+        } else if (out->dloc) {
+            grad_nothing(4, out->beta_loc, out->dloc + p * 4);
         }
-        if (dconf && row[0] >= 0) {
-            grad_conf(conf + p * classes, d->n_classes, (int)row[0], scale, beta_conf,
-                      dconf + p * classes);
-        } else if (dconf) {
-            grad_nothing(d->n_classes, beta_conf, dconf + p * classes);
+        if (out->dconf && row[0] >= 0) {
+            grad_conf(in->conf + p * classes, d->n_classes, (int)row[0], scale, out->beta_conf,
+                      out->dconf + p * classes);
+        } else if (out->dconf) {
+            grad_nothing(d->n_classes, out->beta_conf, out->dconf + p * classes);
         }
     }
 }

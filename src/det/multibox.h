@@ -22,19 +22,28 @@ struct multibox_desc {
 /* Bytes of scratch for one image. */
 size_t multibox_scratch_bytes(const struct multibox_desc *d, int max_truth);
 
+/* One image: loc [P,4], conf [P,C] logits; arm_loc [P,4], arm_conf [P,2] of the stage before, or
+ * NULL; truth [T,5] as in backend.h. */
+struct multibox_input {
+    const real *loc, *conf, *arm_loc, *arm_conf, *truth;
+    int max_truth; /* T */
+};
+
 /*
- * One image. loc [P,4], conf [P,C] logits; arm_loc [P,4], arm_conf [P,2] or NULL; truth [T,5].
  * Fills match [P,5] (label, four encoded targets) and loss[3]: sums over this image of smooth-L1
  * and cross-entropy, and the number of positives. An image without truth counts nothing.
  */
-void multibox_match(const struct multibox_desc *d, const real *loc, const real *conf,
-                    const real *arm_loc, const real *arm_conf, const real *truth, int max_truth,
-                    real *match, double loss[3], void *scratch);
+void multibox_match(const struct multibox_desc *d, const struct multibox_input *in, real *match,
+                    double loss[3], void *scratch);
 
-/* Gradients of one image from its match rows, times gain / max(1, positives of the batch). beta as
- * in backend.h. dloc or dconf may be NULL. */
-void multibox_grad(const struct multibox_desc *d, const real *loc, const real *conf,
-                   const real *match, real gain, real positives, real beta_loc, real *dloc,
-                   real beta_conf, real *dconf);
+/* Gradients of one image; beta as in backend.h. dloc or dconf may be NULL: not wanted. */
+struct multibox_output {
+    real *dloc, *dconf;
+    real beta_loc, beta_conf;
+};
+
+/* From in->loc, in->conf and the match rows, times gain / max(1, positives of the batch). */
+void multibox_grad(const struct multibox_desc *d, const struct multibox_input *in,
+                   const real *match, real gain, real positives, const struct multibox_output *out);
 
 #endif

@@ -74,6 +74,12 @@ static void fill_scene(struct scene *s, uint32_t seed, bool coarse)
     }
 }
 
+static struct multibox_input all_of(const struct scene *s)
+{
+    return (struct multibox_input){s->loc,      s->conf,  s->arm_loc,
+                                   s->arm_conf, s->truth, s->max_truth};
+}
+
 /* What the reference finds: of each prior the truth (-1), and whether it is a chosen negative. */
 struct expected {
     int truth[MAX_P];
@@ -117,12 +123,12 @@ static double log_sum(const real *x, int n)
     return log(sum);
 }
 
-static void fill_table(const struct scene *s, bool arm, struct expected *e)
+static void fill_table(const struct scene *s, bool arm)
 {
+    memset(table, 0, sizeof table);
     for (int p = 0; p < s->d.n_priors; p++) {
         const struct box a =
             arm ? box_decode(&s->priors[p], s->arm_loc + p * 4, s->d.variance) : s->priors[p];
-        e->truth[p] = -1;
         for (int t = 0; t < s->max_truth; t++) {
             const real *row = s->truth + t * 5;
             const struct box b = {row[0], row[1], row[2], row[3]};
@@ -149,7 +155,7 @@ static void reference_threshold(const struct scene *s, struct expected *e)
     }
 }
 
-static bool may_be_negative(const struct scene *s, bool arm, const struct expected *e, int p)
+static bool may_be_negative(const struct scene *s, const struct expected *e, int p, bool arm)
 {
     const real *x = s->arm_conf + p * 2;
     bool may = e->truth[p] < 0 && !e->negative[p];
@@ -160,27 +166,35 @@ static bool may_be_negative(const struct scene *s, bool arm, const struct expect
     return may && (!arm || 1 / (1 + exp((double)(x[0] - x[1]))) >= (double)s->d.arm_threshold);
 }
 
+/* The one with the largest loss that is left, -1 for none. */
+static int reference_hardest(const struct scene *s, const struct expected *e, bool arm)
+{
+    double worst = -1;
+    int hardest = -1;
+
+    for (int p = 0; p < s->d.n_priors; p++) {
+        const double loss = log_sum(s->conf + p * C, C) - (double)s->conf[p * C];
+        if (may_be_negative(s, e, p, arm) && loss > worst + 1e-6) {
+            worst = loss;
+            hardest = p;
+        }
+    }
+    return hardest;
+}
+
 static void reference(const struct scene *s, bool arm, struct expected *e)
 {
     memset(e, 0, sizeof *e);
-    memset(table, 0, sizeof table);
-    fill_table(s, arm, e);
+    memset(e->truth, -1, sizeof e->truth);
+    fill_table(s, arm);
     reference_bipartite(s, e);
     reference_threshold(s, e);
     for (int n = 0; n < 3 * e->positives; n++) {
-        int bp = -1;
-        double worst = -1;
-        for (int p = 0; p < s->d.n_priors; p++) {
-            const double loss = log_sum(s->conf + p * C, C) - (double)s->conf[p * C];
-            if (may_be_negative(s, arm, e, p) && loss > worst + 1e-6) {
-                worst = loss;
-                bp = p;
-            }
-        }
-        if (bp < 0) {
+        const int p = reference_hardest(s, e, arm);
+        if (p < 0) {
             break;
         }
-        e->negative[bp] = true;
+        e->negative[p] = true;
     }
 }
 
@@ -191,9 +205,11 @@ static void compare(struct scene *s, bool arm)
     double loss[3], loc = 0, conf = 0;
     void *scratch = malloc(multibox_scratch_bytes(&s->d, s->max_truth));
 
+    const struct multibox_input in = {
+        s->loc, s->conf, arm ? s->arm_loc : NULL, arm ? s->arm_conf : NULL, s->truth, s->max_truth};
+
     reference(s, arm, &e);
-    multibox_match(&s->d, s->loc, s->conf, arm ? s->arm_loc : NULL, arm ? s->arm_conf : NULL,
-                   s->truth, s->max_truth, match, loss, scratch);
+    multibox_match(&s->d, &in, match, loss, scratch);
     free(scratch);
     for (int p = 0; p < s->d.n_priors; p++) {
         const real *row = match + p * 5;
@@ -243,7 +259,8 @@ START_TEST(two_truths_want_one_prior)
     double loss[3];
     void *scratch = malloc(multibox_scratch_bytes(&d, 2));
 
-    multibox_match(&d, zero, zero, NULL, NULL, truth, 2, match, loss, scratch);
+    multibox_match(&d, &(struct multibox_input){zero, zero, NULL, NULL, truth, 2}, match, loss,
+                   scratch);
     free(scratch);
     /* The exact one gets the first prior, the other what is left, though it overlaps little. */
     ck_assert_double_eq((double)match[0], 1);
@@ -265,12 +282,12 @@ START_TEST(nothing_to_find)
     memset(s.truth, 0, sizeof s.truth);
     s.truth[4] = -3;
     void *scratch = malloc(multibox_scratch_bytes(&s.d, s.max_truth));
-    multibox_match(&s.d, s.loc, s.conf, s.arm_loc, s.arm_conf, s.truth, s.max_truth, match, loss,
-                   scratch);
+    const struct multibox_input in = all_of(&s);
+    multibox_match(&s.d, &in, match, loss, scratch);
     free(scratch);
     ck_assert(loss[0] == 0 && loss[1] == 0 && loss[2] == 0);
     grad[0] = (real)NAN;
-    multibox_grad(&s.d, s.loc, s.conf, match, 1, 0, 0, NULL, 0, grad);
+    multibox_grad(&s.d, &in, match, 1, 0, &(struct multibox_output){.dconf = grad});
     for (int i = 0; i < s.d.n_priors * C; i++) {
         ck_assert(grad[i] == 0);
     }
@@ -292,8 +309,8 @@ START_TEST(hostile_numbers)
         s.conf[i * C] = (real)NAN;
     }
     void *scratch = malloc(multibox_scratch_bytes(&s.d, s.max_truth));
-    multibox_match(&s.d, s.loc, s.conf, s.arm_loc, s.arm_conf, s.truth, s.max_truth, match, loss,
-                   scratch);
+    const struct multibox_input in = all_of(&s);
+    multibox_match(&s.d, &in, match, loss, scratch);
     free(scratch);
     ck_assert(loss[2] == 0 || isnan(loss[1]));
 }
@@ -325,14 +342,14 @@ START_TEST(gradient)
 
     fill_scene(&s, 23, false);
     void *scratch = malloc(multibox_scratch_bytes(&s.d, s.max_truth));
-    multibox_match(&s.d, s.loc, s.conf, s.arm_loc, s.arm_conf, s.truth, s.max_truth, match, loss,
-                   scratch);
+    const struct multibox_input in = all_of(&s);
+    multibox_match(&s.d, &in, match, loss, scratch);
     free(scratch);
     ck_assert(loss[2] > 3);
     for (int i = 0; i < s.d.n_priors * C; i++) {
         dconf[i] = 1; /* what is there is added to */
     }
-    multibox_grad(&s.d, s.loc, s.conf, match, 1, (real)loss[2], 0, dloc, 1, dconf);
+    multibox_grad(&s.d, &in, match, 1, (real)loss[2], &(struct multibox_output){dloc, dconf, 0, 1});
     for (int i = 0; i < s.d.n_priors * C; i += 3) {
         const bool of_loc = i < s.d.n_priors * 4 && i % 2;
         real *x = of_loc ? &s.loc[i] : &s.conf[i];

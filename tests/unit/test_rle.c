@@ -249,45 +249,40 @@ static void paint(const struct rle *m, bool *pixels)
     ck_assert_uint_eq(at, (unsigned)(m->h * m->w));
 }
 
-/* Step t of the edge from s, which is (dx, dy) long; the longer side goes up by whole steps. */
-static void edge_point(const int s[2], const int e[2], int t, int p[2])
+/* Column, as soon as the walk passes its middle, and from there down. What is under the picture's
+ * last row would go on in the next column: nothing. */
+static void toggle_column(int column, int top, int h, bool *pixels)
 {
-    const int dx = abs(e[0] - s[0]), dy = abs(e[1] - s[1]);
+    const double y = ceil(fmin(fmax((top + 0.5) / 5 - 0.5, 0), h));
 
-    if (dx >= dy) {
-        p[0] = s[0] + t;
-        p[1] = (int)(s[1] + (dx ? (double)(e[1] - s[1]) / dx : 0) * t + 0.5);
-    } else {
-        p[0] = (int)(s[0] + (double)(e[0] - s[0]) / dy * t + 0.5);
-        p[1] = s[1] + t;
+    for (int row = (int)y; row < h; row++) {
+        pixels[column * h + row] ^= 1;
     }
 }
 
-/* All pixels of column x from y on change. What is under the picture's last row goes on in the next
- * columns. */
-static void toggle_column(int x, double y, int h, bool *pixels)
+static int step_of(int from, int to, int steps, int t)
 {
-    for (int row = (int)ceil(fmin(fmax(y, 0), h)); row < h; row++) {
-        pixels[x * h + row] ^= 1;
-    }
+    return (int)(from + (steps ? (double)(to - from) / steps : 0) * t + 0.5);
 }
 
 /* The edge walked step by step, as COCO's rule says it. */
 static void toggle_edge(const int a[2], const int b[2], int h, int w, bool *pixels)
 {
     const int dx = abs(b[0] - a[0]), dy = abs(b[1] - a[1]);
-    const bool flip = dx >= dy ? a[0] > b[0] : a[1] > b[1];
-    int last[2] = {0, 0};
+    const bool flat = dx >= dy;
+    const bool flip = flat ? a[0] > b[0] : a[1] > b[1];
+    const int *s = flip ? b : a, *e = flip ? a : b;
+    const int steps = flat ? dx : dy;
+    int x = 0, y = 0;
 
-    for (int t = 0; t <= (dx > dy ? dx : dy); t++) {
-        int p[2];
-        edge_point(flip ? b : a, flip ? a : b, t, p);
-        const int lo = p[0] < last[0] ? p[0] : last[0], top = p[1] < last[1] ? p[1] : last[1];
-        if (t > 0 && p[0] != last[0] && lo >= 0 && lo % 5 == 2 && lo / 5 < w) {
-            toggle_column(lo / 5, (top + 0.5) / 5 - 0.5, h, pixels);
+    for (int t = 0; t <= steps; t++) {
+        const int last_x = x, last_y = y;
+        x = flat ? s[0] + t : step_of(s[0], e[0], steps, t);
+        y = flat ? step_of(s[1], e[1], steps, t) : s[1] + t;
+        const int lo = x < last_x ? x : last_x;
+        if (t > 0 && x != last_x && lo >= 0 && lo % 5 == 2 && lo / 5 < w) {
+            toggle_column(lo / 5, y < last_y ? y : last_y, h, pixels);
         }
-        last[0] = p[0];
-        last[1] = p[1];
     }
 }
 
