@@ -169,11 +169,11 @@ static void target_letterbox(int width, int height, const struct pixels *px, str
 }
 
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
-                              const struct item *it, const struct pixels *px, int max_boxes,
-                              real *planes, real *truth, struct err *err)
+                              const struct item *it, const struct pixels *px,
+                              const struct sample *out, struct err *err)
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
-    struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
+    struct target to = {out->planes, row, plane, 0, 0, px->width, px->height, false};
     struct image changed = {0};
     const struct distortion d = distort_choose(a->distort, r);
     const struct window canvas = expand(a, r, img);
@@ -184,9 +184,9 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
     to.mirror = rng_uniform(r) < a->flip;
     if (px->letterbox) {
         target_letterbox(w.width, w.height, px, &to);
-        memset(planes, 0, 3 * plane * sizeof *planes);
+        memset(out->planes, 0, 3 * plane * sizeof *out->planes);
     }
-    fill_truth(it, &w, &to, px, max_boxes, truth);
+    fill_truth(it, &w, &to, px, out->max_boxes, out->truth);
     if (d.n > 0) {
         if (!distort_apply(&d, img, &changed)) {
             return err_nomem(err, (size_t)img->width * (size_t)img->height * 3);
@@ -195,5 +195,5 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
     }
     const enum vov_status status = resample(img, &w, kind, px, &to);
     image_free(&changed);
-    return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * plane * sizeof *planes);
+    return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * plane * sizeof *out->planes);
 }

@@ -14,13 +14,19 @@ struct augment {
     bool any_resize; /* one of five interpolations by chance, as SSD; else bilinear */
 };
 
+/* Where a training picture goes. */
+struct sample {
+    real *planes; /* [3][h][w] */
+    real *truth;  /* [max_boxes, 5] rows in parts of the input, see multibox_fwd */
+    int max_boxes;
+};
+
 /*
- * One training picture: planes [3][h][w] and truth [max_boxes, 5] rows in parts of the input, from
- * img and the boxes of `it`. Crowd and difficult boxes give no row. r decides everything. The
- * error is VOV_ENOMEM.
+ * One training picture from img and the boxes of `it`. Crowd and difficult boxes give no row. r
+ * decides everything. The error is VOV_ENOMEM.
  */
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
-                              const struct item *it, const struct pixels *px, int max_boxes,
-                              real *planes, real *truth, struct err *err);
+                              const struct item *it, const struct pixels *px,
+                              const struct sample *out, struct err *err);
 
 #endif

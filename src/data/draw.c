@@ -42,12 +42,12 @@ void draw_rect(struct image *img, int x0, int y0, int x1, int y1, struct color c
     }
 }
 
-void draw_frame(struct image *img, int x0, int y0, int x1, int y1, int thick, struct color c)
+void draw_frame(struct image *img, const int at[4], int thick, struct color c)
 {
-    draw_rect(img, x0, y0, x1, y0 + thick, c);
-    draw_rect(img, x0, y1 - thick, x1, y1, c);
-    draw_rect(img, x0, y0, x0 + thick, y1, c);
-    draw_rect(img, x1 - thick, y0, x1, y1, c);
+    draw_rect(img, at[0], at[1], at[2], at[1] + thick, c);
+    draw_rect(img, at[0], at[3] - thick, at[2], at[3], c);
+    draw_rect(img, at[0], at[1], at[0] + thick, at[3], c);
+    draw_rect(img, at[2] - thick, at[1], at[2], at[3], c);
 }
 
 int draw_text_width(int zoom, const char *text)
@@ -98,7 +98,7 @@ static void draw_one(struct image *img, const struct detection *d, const char *n
     const int longest = img->width > img->height ? img->width : img->height;
     const int zoom = 1 + longest / 900, thick = 1 + longest / 400;
     const struct color c = draw_class_color(d->class_id);
-    const int x0 = pixel(d->box.x0), y0 = pixel(d->box.y0);
+    const int at[4] = {pixel(d->box.x0), pixel(d->box.y0), pixel(d->box.x1), pixel(d->box.y1)};
     char text[80];
 
     if (name != NULL) {
@@ -106,8 +106,8 @@ static void draw_one(struct image *img, const struct detection *d, const char *n
     } else {
         snprintf(text, sizeof text, "class %d %.0f%%", d->class_id, (double)d->score * 100);
     }
-    draw_frame(img, x0, y0, pixel(d->box.x1), pixel(d->box.y1), thick, c);
-    draw_label(img, x0, y0, zoom, c, text);
+    draw_frame(img, at, thick, c);
+    draw_label(img, at[0], at[1], zoom, c, text);
 }
 
 static int by_score(const void *a, const void *b)

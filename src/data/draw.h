@@ -19,7 +19,7 @@ struct color draw_class_color(int class_id);
 
 /* All of them clip to the picture; coordinates may lie anywhere. */
 void draw_rect(struct image *img, int x0, int y0, int x1, int y1, struct color c); /* filled */
-void draw_frame(struct image *img, int x0, int y0, int x1, int y1, int thick, struct color c);
+void draw_frame(struct image *img, const int at[4], int thick, struct color c);    /* x0 y0 x1 y1 */
 
 /* Text with its top left corner at x, y, each font pixel `zoom` pixels wide. Bytes that are not
  * printable ASCII come as one box for each character. */

@@ -100,8 +100,9 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
     if (l->opt.train) {
         struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
         b->where[place] = (struct placing){1, 1, 0, 0};
-        return augment_apply(&l->opt.augment, &r, img, &l->d->item[item], px, l->opt.max_boxes,
-                             planes, b->truth + (size_t)place * (size_t)l->opt.max_boxes * 5, err);
+        const struct sample out = {planes, b->truth + (size_t)place * (size_t)l->opt.max_boxes * 5,
+                                   l->opt.max_boxes};
+        return augment_apply(&l->opt.augment, &r, img, &l->d->item[item], px, &out, err);
     }
     return image_fit(img, px, planes, &b->where[place]) == VOV_OK
                ? VOV_OK
