@@ -230,8 +230,8 @@ static bool too_close(const struct scene *s, const struct figure *shape)
 static struct shape_place random_place(const struct canvas *c)
 {
     const double side = c->width < c->height ? c->width : c->height;
-    /* Uniform in the logarithm: as many from 7.5 % to 12 % of the side as from 12 % to 20 %. */
-    const double radius = side * 0.075 * pow(0.25 / 0.075, rng_uniform(c->r));
+    /* Uniform in the logarithm: as many from 9 % to 13 % of the side as from 13 % to 19 %. */
+    const double radius = side * 0.09 * pow(0.25 / 0.09, rng_uniform(c->r));
     const double margin = radius * 0.7;
 
     return (struct shape_place){
