@@ -49,7 +49,7 @@ static const struct st_tensor *find(const struct weights_file *f, const char *na
 
 static void note_misshapen(struct weights_report *r, const struct st_tensor *t, struct shape want)
 {
-    char text[160], dims[100] = "";
+    char text[240], dims[100] = "";
     for (int i = 0; i < t->rank; i++) {
         const size_t n = strlen(dims);
         snprintf(dims + n, sizeof dims - n, "%s%zu", i > 0 ? "x" : "", t->dim[i]);

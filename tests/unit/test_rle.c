@@ -379,7 +379,7 @@ static void refuse(const char *s, int h, int w)
 START_TEST(damaged)
 {
     const double line[] = {0, 0, 5, 5}, far[] = {0, 0, 1e30, 0, 5, 5},
-                 nan_[] = {0, 0, NAN, 1, 5, 5};
+                 nan_[] = {0, 0, (double)NAN, 1, 5, 5};
     const unsigned run[] = {3, 4};
     struct rle m;
     struct err err = {0};
