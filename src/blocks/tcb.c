@@ -8,7 +8,6 @@
 #include "net.h"
 #include "ops/ops.h"
 
-#include <math.h>
 #include <stdio.h>
 
 struct tcb_keys {
@@ -44,12 +43,35 @@ static void tcb_name_all(struct tcb_names *s, const char *name)
     snprintf(s->out, sizeof s->out, "%s%sout", name, dash);
 }
 
-/* Of an input side that `top` pixels are left of: the nearest that halves down to them exactly. */
-static int exact_side(int side, int top)
+static int stride_of(const struct node *n)
 {
-    const double halvings = round(log2((double)side / top));
+    if (n->type == &op_conv) {
+        return ((const struct conv_attr *)n->attr)->d.stride;
+    }
+    if (n->type == &op_maxpool || n->type == &op_avgpool) {
+        return ((const struct pool_attr *)n->attr)->d.stride;
+    }
+    return 1;
+}
 
-    return (int)ldexp(top, halvings > 0 && halvings < 16 ? (int)halvings : 0);
+/* Pixels of the input for one of the coarsest level that a block joins: the strides on the way back
+ * to the input, which leads up through the transposed convolutions first. */
+static int full_stride(const struct tensor *t)
+{
+    long long product = 1;
+
+    for (; t->producer != NULL && product < 1 << 20; t = t->producer->in[t->producer->n_in - 1]) {
+        product *= stride_of(t->producer);
+    }
+    return (int)product;
+}
+
+/* The nearest multiple, of equal ones the greater. */
+static int even_side(int side, int unit)
+{
+    const int units = (side + unit / 2) / unit;
+
+    return units > 0 ? units * unit : unit;
 }
 
 /* Doubling must give the level's own size. */
@@ -58,7 +80,8 @@ static enum vov_status tcb_check(const struct builder *b, const struct tensor *x
 {
     const struct shape s = x->shape, t = top->shape;
     const struct net_config *net = b->net;
-    const int w = exact_side(net->width, t.w), h = exact_side(net->height, t.h);
+    const int unit = full_stride(top);
+    const int w = even_side(net->width, unit), h = even_side(net->height, unit);
 
     if (s.w == 2LL * t.w && s.h == 2LL * t.h) {
         return VOV_OK;

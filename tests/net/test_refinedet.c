@@ -1,0 +1,529 @@
+/*
+ * test_refinedet.c - the head of RefineDet: it learns two pictures and finds their boxes again; any
+ * number of levels works; what the keys refuse; its decoder against one that follows the paper word
+ * by word, and on numbers that no net should give.
+ */
+#include "data/image.h"
+#include "det/box.h"
+#include "det/coder.h"
+#include "heads/refinedet.h"
+#include "model/detector.h"
+#include "ops/ops.h"
+#include "train/sgd.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 64, BOXES = 2, PIXELS = SIZE * SIZE };
+
+#define TINY(more)                                                                                 \
+    "[net]\nwidth=64\nheight=64\nclasses=2\nmean=0\nstd=1\nbatch=2\nmax_boxes=4\n"                 \
+    "momentum=0.9\ndecay=0.0005\n"                                                                 \
+    "[stem]\nchannels=8,8,16\nstrides=2,1,2\n"                                                     \
+    "[maxpool]\nsize=3\nstride=2\n[osa]\nname=s3\nlayers=2\nwidth=16\nout=32\n"                    \
+    "[maxpool]\nsize=3\nstride=2\n[osa]\nname=s4\nlayers=2\nwidth=16\nout=32\n"                    \
+    "[maxpool]\nsize=3\nstride=2\n[osa]\nname=s5\nlayers=2\nwidth=16\nout=32\n"                    \
+    "[tcb]\nname=p5\nchannels=16\n[tcb]\nname=p4\nfrom=s4\ntop=p5\nchannels=16\n"                  \
+    "[tcb]\nname=p3\nfrom=s3\ntop=p4\nchannels=16\n" more
+
+static const char tiny_cfg[] =
+    TINY("[refinedet]\narm=s3,s4,s5\nodm=p3,p4,p5\nsizes=16,28,48\ninter=1\ninter_width=8\n"
+         "inter_out=16\n");
+
+/* Two pictures of two boxes: x0, y0, x1, y1 in pixels, class from 1. */
+static const real scene[2][BOXES][5] = {
+    {{6, 8, 26, 30, 1}, {34, 28, 60, 50, 2}},
+    {{30, 4, 58, 30, 2}, {10, 36, 26, 54, 1}},
+};
+
+/* Class 1 is bright in the first channel, class 2 dark in the second, on a gradient. */
+static void draw(real *image, int which)
+{
+    for (int i = 0; i < 3 * PIXELS; i++) {
+        image[i] = (real)(i % SIZE) / SIZE - (real)0.5;
+    }
+    for (int b = 0; b < BOXES; b++) {
+        const real *s = scene[which][b];
+        real *plane = image + (s[4] > 1 ? PIXELS : 0);
+
+        for (int y = (int)s[1]; y < (int)s[3]; y++) {
+            for (int x = (int)s[0]; x < (int)s[2]; x++) {
+                plane[y * SIZE + x] = s[4] > 1 ? -2 : 2;
+            }
+        }
+    }
+}
+
+static void open_text(struct model *m, const char *text, bool training)
+{
+    const struct model_options opt = {.training = training, .keep_norms = true};
+    struct err_list errs = {0};
+
+    ck_assert_msg(model_build_text("t.cfg", text, strlen(text), &opt, m, &errs) == VOV_OK, "%s",
+                  errs.item[0].msg);
+}
+
+static void set_batch(struct model *m)
+{
+    static real images[2 * 3 * PIXELS];
+    real truth[2 * 4 * 5] = {0};
+
+    for (int n = 0; n < 2; n++) {
+        draw(images + n * 3 * PIXELS, n);
+        for (int b = 0; b < BOXES; b++) {
+            for (int k = 0; k < 5; k++) {
+                truth[(n * 4 + b) * 5 + k] = scene[n][b][k] / (k < 4 ? SIZE : 1);
+            }
+        }
+    }
+    exec_set(&m->exec, m->input, images);
+    exec_set(&m->exec, m->head.truth, truth);
+}
+
+/* The sum of both losses, of which each part must be a number that is not below 0. */
+static double loss_of(const struct model *m)
+{
+    double sum = 0;
+
+    for (int i = 0; i < m->head.n_loss; i++) {
+        real v[3];
+
+        exec_get(&m->exec, m->head.loss[i], v);
+        ck_assert(v[0] >= 0 && v[1] >= 0 && v[2] >= 2 * BOXES);
+        sum += (double)v[0] + (double)v[1];
+    }
+    return sum;
+}
+
+static void learn(struct model *m, struct backend *be, int steps, double *first, double *last)
+{
+    struct err err = {0};
+    struct sgd sgd;
+    struct params *p = &m->exec.params;
+
+    ck_assert(sgd_open(&sgd, p, &m->net, &err) == VOV_OK);
+    for (int i = 0; i < steps; i++) {
+        set_batch(m);
+        be->ops->block_fill(be, p->n_learn, p->grad, 0);
+        ck_assert(exec_forward(&m->exec, (uint64_t)i, &err) == VOV_OK);
+        ck_assert(exec_backward(&m->exec, (uint64_t)i, &err) == VOV_OK);
+        *last = loss_of(m);
+        *first = i == 0 ? *last : *first;
+        sgd_step(&sgd, 0.01, 1);
+    }
+    sgd_close(&sgd);
+}
+
+/* Of one picture: the boxes, each once, with their classes, and nothing else above 0.5. */
+static void expect_found(struct detector *d, int which)
+{
+    struct det_list dets = {0};
+    struct err err = {0};
+
+    ck_assert(detector_get(d, which, SIZE, SIZE, 0.5, &dets, &err) == VOV_OK);
+    ck_assert_int_eq(dets.n, BOXES);
+    for (int b = 0; b < BOXES; b++) {
+        const real *s = scene[which][b];
+        const struct box truth = {s[0], s[1], s[2], s[3]};
+        bool found = false;
+
+        for (int i = 0; i < dets.n; i++) {
+            found |= dets.v[i].class_id == (int)s[4] - 1 && box_iou(&dets.v[i].box, &truth) > 0.7f;
+        }
+        ck_assert_msg(found, "box %d of picture %d", b, which);
+    }
+    det_free(&dets);
+}
+
+START_TEST(learns_and_finds)
+{
+    struct backend *be;
+    struct model m;
+    struct detector d;
+    struct err err = {0};
+    double first = 0, last = 0;
+
+    ck_assert(backend_open("cpu", 1, &be, &err) == VOV_OK);
+    open_text(&m, tiny_cfg, true);
+    ck_assert(model_start(&m, be, 5, &err) == VOV_OK);
+    learn(&m, be, 150, &first, &last);
+    ck_assert_msg(first > 4, "first loss %g", first);
+    ck_assert_msg(last < 0.5, "last loss %g after %g", last, first);
+
+    ck_assert_msg(detector_of(&d, &m, 2, be, &err) == VOV_OK, "%s", err.msg);
+    ck_assert(detector_take(&d, &m, &err) == VOV_OK);
+    for (int n = 0; n < 2; n++) {
+        draw(d.images + n * 3 * PIXELS, n);
+        d.where[n] = (struct placing){.scale_x = 1, .scale_y = 1};
+    }
+    ck_assert(detector_run(&d, &err) == VOV_OK);
+    expect_found(&d, 0);
+    expect_found(&d, 1);
+    detector_close(&d);
+    model_close(&m);
+    backend_close(be);
+}
+END_TEST
+
+/* Nothing in the pictures: no loss, no gradient, no division by nothing. */
+START_TEST(pictures_without_boxes)
+{
+    const real none[2 * 4 * 5] = {0};
+    struct backend *be;
+    struct model m;
+    struct err err = {0};
+
+    ck_assert(backend_open("cpu", 1, &be, &err) == VOV_OK);
+    open_text(&m, tiny_cfg, true);
+    ck_assert(model_start(&m, be, 5, &err) == VOV_OK);
+    set_batch(&m);
+    exec_set(&m.exec, m.head.truth, none);
+    ck_assert(exec_forward(&m.exec, 0, &err) == VOV_OK);
+    ck_assert(exec_backward(&m.exec, 0, &err) == VOV_OK);
+    for (int i = 0; i < m.head.n_loss; i++) {
+        real v[3];
+
+        exec_get(&m.exec, m.head.loss[i], v);
+        ck_assert(v[0] == 0 && v[1] == 0 && v[2] == 0);
+    }
+    ck_assert(be->ops->block_sumsq(be, m.exec.params.n_learn, m.exec.params.grad) == 0);
+    model_close(&m);
+    backend_close(be);
+}
+END_TEST
+
+static int n_priors(const struct model *m)
+{
+    const struct refinedet *r = m->head.attr;
+
+    ck_assert_int_eq(m->head.n_out, 4);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(m->head.out[i]->shape.c, r->odm.n_priors);
+    }
+    return r->odm.n_priors;
+}
+
+START_TEST(any_number_of_levels)
+{
+    static const struct {
+        const char *cfg;
+        int priors;
+    } want[] = {
+        {TINY("[refinedet]\narm=s5\nodm=p5\n"), 3 * 4},
+        {TINY("[refinedet]\narm=s4,s5\nodm=p4,p5\n"), 3 * 20},
+        {TINY("[refinedet]\narm=s3,s4,s5\nodm=p3,p4,p5\nratios=1,2\n"), 2 * 84},
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct model m;
+
+        open_text(&m, want[i].cfg, _i == 1);
+        ck_assert_int_eq(n_priors(&m), want[i].priors);
+        ck_assert_int_eq(m.head.out[3]->shape.h, 3);
+        model_close(&m);
+    }
+}
+END_TEST
+
+/* The paper's: 6375 and 16320, squares of 4 times the stride, ratios 1, 2, 1/2. */
+START_TEST(priors_of_the_paper)
+{
+    static const struct {
+        const char *cfg;
+        int size, priors;
+    } want[] = {{"cfg/detect/refinedet320-vovnet39.cfg", 320, 6375},
+                {"cfg/detect/refinedet320-densenet201.cfg", 320, 6375},
+                {"cfg/detect/refinedet512-resnet101.cfg", 512, 16320}};
+    const struct model_options opt = {0};
+    struct err_list errs = {0};
+    struct model m;
+
+    ck_assert_msg(model_build(want[_i].cfg, &opt, &m, &errs) == VOV_OK, "%s", errs.item[0].msg);
+    const struct refinedet *r = m.head.attr;
+    const struct box *p = r->arm.priors, *last = p + want[_i].priors - 3;
+    const double size = want[_i].size;
+    ck_assert_int_eq(n_priors(&m), want[_i].priors);
+    ck_assert_double_eq_tol((double)p[0].x0 * size, 4 - 16, 1e-3);
+    ck_assert_double_eq_tol((double)p[0].y1 * size, 4 + 16, 1e-3);
+    ck_assert_double_eq_tol((double)(p[1].x1 - p[1].x0) * size, 32 * sqrt(2), 1e-3);
+    ck_assert_double_eq_tol((double)(p[2].y1 - p[2].y0) * size, 32 * sqrt(2), 1e-3);
+    ck_assert_double_eq_tol((double)(last->x0 + last->x1) / 2 * size, size - 32, 1e-3);
+    ck_assert_double_eq_tol((double)(last->x1 - last->x0) * size, 256, 1e-3);
+    model_close(&m);
+}
+END_TEST
+
+#define HEAD "[refinedet]\narm=s3,s4\nodm=p3,p4\n"
+
+START_TEST(refused)
+{
+    static const struct {
+        const char *cfg, *part;
+    } want[] = {
+        {TINY("[refinedet]\narm=s3,s4\nodm=p3\n"), "as many levels in odm as in arm"},
+        {TINY("[refinedet]\narm=s3,s4\nodm=p4,p3\n"), "level s3 is 8x8 but p4 is 4x4"},
+        {TINY("[refinedet]\narm=s3,s7\nodm=p3,p4\n"), "did you mean 's"},
+        {TINY("[refinedet]\narm=s3,s3,s3,s3,s3,s3,s3,s3,s3\nodm=p3,p3,p3,p3,p3,p3,p3,p3,p3\n"),
+         "1 to 8 levels, not 9"},
+        {TINY(HEAD "sizes=16\n"), "1 sizes for 2 levels"},
+        {TINY(HEAD "sizes=0,3\n"), "sizes must be between 1"},
+        {TINY(HEAD "ratios=1,-2\n"), "ratios must be between"},
+        {TINY(HEAD "ratios=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n"),
+         "1 to 32 ratios, not 33"},
+        {TINY(HEAD "top_k=0\n"), "top_k must be between"},
+        {TINY(HEAD HEAD), "a network has one head"},
+        {TINY("[refinedet]\narm=s3\n"), "odm"},
+        {"[net]\nwidth=64\nheight=64\n[conv]\nname=a\n[tcb]\nname=p\n[refinedet]\narm=a\nodm=p\n",
+         "wants classes= in [net]"},
+    };
+    const char *const text = want[_i].cfg;
+    const struct model_options opt = {.training = true};
+    struct err_list errs = {0};
+    struct model m;
+
+    ck_assert(model_build_text("t.cfg", text, strlen(text), &opt, &m, &errs) != VOV_OK);
+    ck_assert_msg(errs.n == 1 && strstr(errs.item[0].msg, want[_i].part) != NULL,
+                  "'%s' has no '%s'", errs.item[0].msg, want[_i].part);
+    ck_assert_int_gt(errs.item[0].at.line, 1);
+    model_close(&m);
+}
+END_TEST
+
+/* Inputs that do not halve evenly: both sizes, and one that does. */
+START_TEST(uneven_sizes)
+{
+    static const struct {
+        int width, height;
+        const char *part;
+    } want[] = {
+        {72, 64, "is 5x4, and top, which is 3x2, doubles to 6x4"},
+        {72, 64, "width=64, height=64"},
+        {64, 100, "width=64, height=96"},
+        {240, 640, "is 15x40, and top, which is 8x20, doubles to 16x40"},
+        {200, 600, "width=192, height=608"},
+    };
+    const char *const text = TINY(HEAD);
+    struct err_list errs = {0};
+    struct model m;
+    const struct model_options opt = {.width = want[_i].width, .height = want[_i].height};
+
+    ck_assert(model_build_text("t.cfg", text, strlen(text), &opt, &m, &errs) == VOV_ESHAPE);
+    ck_assert_msg(strstr(errs.item[0].msg, want[_i].part) != NULL, "'%s' has no '%s'",
+                  errs.item[0].msg, want[_i].part);
+    model_close(&m);
+}
+END_TEST
+
+enum { P = 300, C = 6, IMAGES = 2 };
+
+struct case_data {
+    struct refinedet r;
+    struct head h;
+    struct box prior[P];
+    real arm_loc[IMAGES * P * 4], arm_conf[IMAGES * P * 2];
+    real odm_loc[IMAGES * P * 4], odm_conf[IMAGES * P * C];
+    const real *out[4];
+    uint32_t state;
+};
+
+static double uniform(struct case_data *c, double lo, double hi)
+{
+    c->state = c->state * 1664525u + 1013904223u;
+    return lo + (hi - lo) * (c->state >> 8) / (1 << 24);
+}
+
+static void fill(struct case_data *c, real *v, int n, double size)
+{
+    for (int i = 0; i < n; i++) {
+        v[i] = (real)uniform(c, -size, size);
+    }
+}
+
+static struct case_data *make_case(uint32_t seed)
+{
+    struct case_data *c = mem_alloc(1, sizeof *c);
+
+    ck_assert_ptr_nonnull(c);
+    c->state = seed;
+    for (int p = 0; p < P; p++) {
+        const double x = uniform(c, 0, 1), y = uniform(c, 0, 1), s = uniform(c, 0.05, 0.3);
+        c->prior[p] = (struct box){(real)x, (real)y, (real)(x + s), (real)(y + s)};
+    }
+    c->r.arm = (struct multibox_desc){.priors = c->prior,
+                                      .n_priors = P,
+                                      .n_classes = 2,
+                                      .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}};
+    c->r.odm = c->r.arm;
+    c->r.odm.n_classes = C;
+    c->r.arm_thresh = 0.3;
+    c->r.conf_thresh = 0.2;
+    c->r.nms = (struct nms_desc){.iou = (real)0.45, .top_k = 40, .keep = 90};
+    c->h.attr = &c->r;
+    c->out[REFINEDET_ARM_LOC] = c->arm_loc;
+    c->out[REFINEDET_ARM_CONF] = c->arm_conf;
+    c->out[REFINEDET_ODM_LOC] = c->odm_loc;
+    c->out[REFINEDET_ODM_CONF] = c->odm_conf;
+    fill(c, c->arm_loc, IMAGES * P * 4, 2);
+    fill(c, c->arm_conf, IMAGES * P * 2, 1.5);
+    fill(c, c->odm_loc, IMAGES * P * 4, 2);
+    fill(c, c->odm_conf, IMAGES * P * C, 2);
+    return c;
+}
+
+/* Softmax of one row in full. */
+static double probability(const real *x, int n, int k)
+{
+    double sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += exp((double)x[i]);
+    }
+    return exp((double)x[k]) / sum;
+}
+
+static struct box twice_refined(const struct case_data *c, size_t row)
+{
+    const struct box once = box_decode(&c->prior[row % P], c->arm_loc + row * 4, c->r.arm.variance);
+
+    return box_decode(&once, c->odm_loc + row * 4, c->r.arm.variance);
+}
+
+static int falling(const void *a, const void *b)
+{
+    const struct detection *x = a, *y = b;
+
+    return (x->score < y->score) - (x->score > y->score);
+}
+
+/* All boxes of a class over the threshold, sorted; then those that no better one covers. */
+static int reference_class(const struct case_data *c, int image, int k, double least,
+                           struct detection *found)
+{
+    struct detection all[P];
+    int n = 0, kept = 0;
+
+    for (size_t row = (size_t)image * P; row < (size_t)(image + 1) * P; row++) {
+        const bool alive = probability(c->arm_conf + row * 2, 2, 1) >= c->r.arm_thresh;
+        const double score = alive ? probability(c->odm_conf + row * C, C, k) : 0;
+
+        if (score > least) {
+            all[n++] = (struct detection){twice_refined(c, row), (real)score, k - 1};
+        }
+    }
+    qsort(all, (size_t)n, sizeof *all, falling);
+    for (int i = 0; i < n && i < c->r.nms.top_k; i++) {
+        bool covered = false;
+        for (int j = 0; j < kept; j++) {
+            covered |= box_iou(&found[j].box, &all[i].box) > c->r.nms.iou;
+        }
+        if (!covered) {
+            found[kept++] = all[i];
+        }
+    }
+    return kept;
+}
+
+START_TEST(decodes_as_the_paper_says)
+{
+    static struct detection want[P * C];
+    const int image = _i % IMAGES;
+    const double min_score = _i % 3 == 0 ? 0.3 : 0;
+    struct case_data *c = make_case((uint32_t)_i * 31 + 1);
+    struct det_list got = {0};
+    struct err err = {0};
+    int n = 0;
+
+    for (int k = 1; k < C; k++) {
+        n += reference_class(c, image, k, min_score > 0 ? min_score : 0.2, want + n);
+    }
+    qsort(want, (size_t)n, sizeof *want, falling);
+    n = n < c->r.nms.keep ? n : c->r.nms.keep;
+    ck_assert(refinedet_decode(&c->h, c->out, image, min_score, &got, &err) == VOV_OK);
+    ck_assert_int_gt(n, 20);
+    ck_assert_int_eq(got.n, n);
+    for (int i = 0; i < n; i++) {
+        ck_assert_int_eq(got.v[i].class_id, want[i].class_id);
+        ck_assert_double_eq_tol((double)got.v[i].score, (double)want[i].score, 1e-6);
+        ck_assert(memcmp(&got.v[i].box, &want[i].box, sizeof want[i].box) == 0);
+    }
+    det_free(&got);
+    mem_free(c);
+}
+END_TEST
+
+/* Soft-NMS lowers scores and drops nothing that stays over the threshold. */
+START_TEST(softens)
+{
+    struct case_data *c = make_case(77);
+    struct det_list hard = {0}, soft = {0};
+    struct err err = {0};
+    int lower = 0;
+
+    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &hard, &err) == VOV_OK);
+    c->r.nms.soft = (real)0.1;
+    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &soft, &err) == VOV_OK);
+    ck_assert(soft.n > 0 && soft.n <= hard.n);
+    for (int i = 0; i < soft.n; i++) {
+        ck_assert(soft.v[i].score >= (real)0.2);
+        lower += soft.v[i].score < hard.v[i].score;
+    }
+    ck_assert_int_gt(lower, 0);
+    det_free(&hard);
+    det_free(&soft);
+    mem_free(c);
+}
+END_TEST
+
+/* Not-a-number and infinity in any output: no crash, and nothing of them comes out. */
+START_TEST(survives_wild_numbers)
+{
+    const real wild[] = {(real)NAN, (real)INFINITY, -(real)INFINITY, (real)1e30, (real)-1e30};
+    struct case_data *c = make_case(5);
+    real *const block[] = {c->arm_loc, c->arm_conf, c->odm_loc, c->odm_conf};
+    const int size[] = {P * 4, P * 2, P * 4, P * C};
+    struct det_list got = {0};
+    struct err err = {0};
+
+    for (int i = 0; i < size[_i]; i++) {
+        if (uniform(c, 0, 1) < 0.5) {
+            block[_i][i] = wild[(int)uniform(c, 0, 5)];
+        }
+    }
+    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &got, &err) == VOV_OK);
+    for (int i = 0; i < got.n; i++) {
+        const struct detection *d = &got.v[i];
+
+        ck_assert(d->score >= 0 && d->score <= 1);
+        ck_assert(isfinite(d->box.x0) && isfinite(d->box.y0) && isfinite(d->box.x1) &&
+                  isfinite(d->box.y1));
+    }
+    det_free(&got);
+    mem_free(c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("refinedet");
+    TCase *t = tcase_create("refinedet");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, learns_and_finds);
+    tcase_add_test(t, pictures_without_boxes);
+    tcase_add_loop_test(t, any_number_of_levels, 0, 2);
+    tcase_add_loop_test(t, priors_of_the_paper, 0, 3);
+    tcase_add_loop_test(t, refused, 0, 12);
+    tcase_add_loop_test(t, uneven_sizes, 0, 5);
+    tcase_add_loop_test(t, decodes_as_the_paper_says, 0, 12);
+    tcase_add_test(t, softens);
+    tcase_add_loop_test(t, survives_wild_numbers, 0, 4);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
