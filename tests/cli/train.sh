@@ -19,8 +19,7 @@ said() {
     grep -q -- "$1" "$t/out" || { cat "$t/out"; fail "not said: $1"; }
 }
 
-./vov data draw --help >/dev/null 2>&1 || exit 77
-./vov data draw "$t/set" --images 24 --size 64 >/dev/null
+./vov data draw -q "$t/set" --images 30 --size 64 --classes 4
 data=$t/set/drawn.data
 cfg=tests/cli/tiny.cfg
 
@@ -73,8 +72,8 @@ said '"bbox":{"AP":'
 expect 0 ./vov cocoeval "$t/set/val.json" "$t/results.json" --json
 expect 4 ./vov eval $cfg "$t/run/metrics.jsonl" "$data"
 expect 1 ./vov eval $cfg "$t/nowhere.safetensors" "$data"
-echo "not a picture" >"$t/set/bad.jpg"
-expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/bad.jpg" "$t/set/images/val" --out "$t/drawn" \
+echo "not a picture" >"$t/bad.jpg"
+expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/bad.jpg" "$t/set/images/val" --out "$t/drawn" \
     --json "$t/found.json" --coco "$t/coco.json" --thresh 0.01
 said 'bad.jpg'
 said 'could not be read'

@@ -10,8 +10,7 @@ fail() {
     exit 1
 }
 
-./vov data draw --help >/dev/null 2>&1 || exit 77
-./vov data draw "$t/set" --images 24 --size 64 >/dev/null
+./vov data draw -q "$t/set" --images 30 --size 64 --classes 4
 run="./vov train tests/cli/tiny.cfg $t/set/drawn.data --epochs 12 --threads 1 --seed 9 -q"
 
 $run --out "$t/whole"
@@ -20,7 +19,7 @@ kills=0
 while [ $kills -lt 6 ]; do
     $run --out "$t/killed" --resume 2>/dev/null &
     pid=$!
-    sleep "0.$((RANDOM_START = (${RANDOM_START:-$$} * 7 + 3) % 7 + 1))"
+    sleep "0.$((1 + ($$ + kills * 5) % 8))"
     kill -9 $pid 2>/dev/null || :
     wait $pid 2>/dev/null || :
     pid=
