@@ -80,3 +80,17 @@ said 'could not be read'
 [ -n "$(ls "$t/drawn")" ] || fail "no picture was drawn"
 grep -q '"detections":\[' "$t/found.json" || fail "no detections in the JSON"
 expect 2 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/images/val" --thresh 2
+
+# A disk with no room (here: a limit on the size of files): said, exit 1, the checkpoint before stays.
+cp "$t/run/last.safetensors" "$t/before"
+code=0
+(
+    trap '' XFSZ
+    ulimit -f 200
+    exec ./vov train $cfg "$data" --out "$t/run" --epochs 3 --resume
+) >"$t/out" 2>&1 || code=$?
+[ $code = 1 ] || { cat "$t/out"; fail "exit $code, not 1, on a full disk"; }
+said 'cannot write'
+said 'is kept'
+cmp "$t/run/last.safetensors" "$t/before" || fail "a full disk spoilt the checkpoint"
+[ "$(find "$t/run" -name '*.tmp-*' | wc -l)" = 0 ] || fail "a full disk left files behind"
