@@ -156,18 +156,6 @@ static void fill_truth(const struct item *it, const struct window *w, const stru
     }
 }
 
-/* As image_fit does: the largest size of the window's shape that goes into the input, in its
- * middle. */
-static void target_letterbox(int width, int height, const struct pixels *px, struct target *to)
-{
-    const double scale = fmin((double)px->width / width, (double)px->height / height);
-
-    to->width = (int)fmin(px->width, fmax(1, lround(width * scale)));
-    to->height = (int)fmin(px->height, fmax(1, lround(height * scale)));
-    to->x = (px->width - to->width) / 2;
-    to->y = (px->height - to->height) / 2;
-}
-
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
                               const struct item *it, const struct pixels *px,
                               const struct sample *out, struct err *err)

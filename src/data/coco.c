@@ -218,21 +218,36 @@ static enum vov_status take_array(void *user, const char *key, struct err *err)
     return VOV_OK;
 }
 
+struct class_entry {
+    long long key;
+    const char *name;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct class_entry *x = a, *y = b;
+
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
 /* Classes in the order of their ids, whatever the order in the file. */
 static enum vov_status sort_classes(struct reader *r, struct err *err)
 {
     struct dataset *d = r->d;
+    struct class_entry *c = mem_alloc((size_t)d->n_classes + 1, sizeof *c);
 
-    for (int i = 1; i < d->n_classes; i++) {
-        for (int k = i; k > 0 && d->class_key[k] < d->class_key[k - 1]; k--) {
-            const long long key = d->class_key[k];
-            const char *name = d->class_name[k];
-            d->class_key[k] = d->class_key[k - 1];
-            d->class_name[k] = d->class_name[k - 1];
-            d->class_key[k - 1] = key;
-            d->class_name[k - 1] = name;
-        }
+    if (c == NULL) {
+        return err_nomem(err, (size_t)d->n_classes * sizeof *c);
     }
+    for (int i = 0; i < d->n_classes; i++) {
+        c[i] = (struct class_entry){d->class_key[i], d->class_name[i]};
+    }
+    qsort(c, (size_t)d->n_classes, sizeof *c, by_key);
+    for (int i = 0; i < d->n_classes; i++) {
+        d->class_key[i] = c[i].key;
+        d->class_name[i] = c[i].name;
+    }
+    mem_free(c);
     for (int i = 0; i < d->n_classes; i++) {
         if (!idmap_put(&r->class_of, d->class_key[i], i)) {
             return err_nomem(err, sizeof(int));

@@ -12,7 +12,7 @@
 enum { MAX_BYTES = 1 << 20 };
 
 static const char *const key_names[] = {"train",        "valid",        "images",
-                                        "train_images", "valid_images", "names"};
+                                        "train_images", "valid_images", "classes"};
 enum { N_KEYS = sizeof key_names / sizeof *key_names };
 
 /* Cuts blanks off both ends, in place. */
@@ -31,8 +31,8 @@ static char *trim(char *s)
 static enum vov_status take(struct data_file *d, int key, const char *value, struct err *err)
 {
     const char **const field[N_KEYS] = {&d->train,        &d->valid,        NULL,
-                                        &d->train_images, &d->valid_images, &d->names};
-    char *beside = path_beside(d->path, value);
+                                        &d->train_images, &d->valid_images, &d->classes};
+    char *beside = field[key] == &d->classes ? mem_strdup(value) : path_beside(d->path, value);
     const char *path = beside != NULL ? arena_strdup(&d->mem, beside) : NULL;
 
     mem_free(beside);
@@ -107,6 +107,31 @@ void data_file_free(struct data_file *d)
     *d = (struct data_file){0};
 }
 
+/* Whether the classes of the annotations are those that the .data file lists. */
+static enum vov_status check_classes(const struct data_file *f, const struct dataset *d,
+                                     struct err *err)
+{
+    char *text = mem_strdup(f->classes), *rest = text;
+    enum vov_status status = text != NULL ? VOV_OK : err_nomem(err, strlen(f->classes));
+    int n = 0;
+
+    while (status == VOV_OK && rest != NULL) {
+        const char *name = trim(strsep(&rest, ","));
+        if (n >= d->n_classes || strcmp(name, d->class_name[n]) != 0) {
+            status = err_set(err, VOV_EFORMAT, "%s: class %d is \"%.60s\", but %s has \"%.60s\"",
+                             f->path, n + 1, name, d->path,
+                             n < d->n_classes ? d->class_name[n] : "no more");
+        }
+        n++;
+    }
+    if (status == VOV_OK && n < d->n_classes) {
+        status = err_set(err, VOV_EFORMAT, "%s: lists %d classes, but %s has %d; \"%.60s\" is next",
+                         f->path, n, d->path, d->n_classes, d->class_name[n]);
+    }
+    mem_free(text);
+    return status;
+}
+
 enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
                              struct dataset *d, struct err *err)
 {
@@ -122,10 +147,16 @@ enum vov_status dataset_open(const char *path, bool valid, const struct dataset_
     if (with.images == NULL) {
         with.images = valid ? f.valid_images : f.train_images;
     }
-    const enum vov_status status =
+    enum vov_status status =
         list != NULL ? coco_read(list, &with, d, err)
                      : err_set(err, VOV_EFORMAT, "%s: no line \"%s = annotations.json\"", path,
                                valid ? "valid" : "train");
+    if (status == VOV_OK && f.classes != NULL) {
+        status = check_classes(&f, d, err);
+        if (status != VOV_OK) {
+            dataset_free(d);
+        }
+    }
     data_file_free(&f);
     return status;
 }

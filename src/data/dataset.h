@@ -70,15 +70,15 @@ void dataset_free(struct dataset *d);
  * A .data text file: key = value lines
  *   train = annotations.json     valid = annotations.json     (COCO JSON)
  *   images = folder              train_images =, valid_images = where they differ
- *   names = file or a list       only where the order or the choice of classes matters
- * Paths are relative to the file. The strings live in mem.
+ *   classes = circle, square     what the annotations must have, in the order of their ids
+ * Paths are relative to the file; classes may be left out. The strings live in mem.
  */
 struct data_file {
     struct arena mem;
     const char *path;
     const char *train, *valid;
     const char *train_images, *valid_images;
-    const char *names;
+    const char *classes; /* as written; NULL: not said */
 };
 enum vov_status data_file_read(const char *path, struct data_file *d, struct err *err);
 void data_file_free(struct data_file *d);

@@ -283,13 +283,12 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
     return ok ? VOV_OK : VOV_ENOMEM;
 }
 
-/* The largest size of the same shape that goes into the input, in whole pixels, in its middle. */
-static void letterbox(const struct image *img, const struct pixels *px, struct target *to)
+void target_letterbox(int width, int height, const struct pixels *px, struct target *to)
 {
-    const double scale = fmin((double)px->width / img->width, (double)px->height / img->height);
+    const double scale = fmin((double)px->width / width, (double)px->height / height);
 
-    to->width = clamp((int)lround(img->width * scale), 1, px->width);
-    to->height = clamp((int)lround(img->height * scale), 1, px->height);
+    to->width = clamp((int)lround(width * scale), 1, px->width);
+    to->height = clamp((int)lround(height * scale), 1, px->height);
     to->x = (px->width - to->width) / 2;
     to->y = (px->height - to->height) / 2;
 }
@@ -302,7 +301,7 @@ enum vov_status image_fit(const struct image *img, const struct pixels *px, real
     struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
 
     if (px->letterbox) {
-        letterbox(img, px, &to);
+        target_letterbox(img->width, img->height, px, &to);
     }
     *where = (struct placing){(double)to.width / img->width, (double)to.height / img->height, to.x,
                               to.y};

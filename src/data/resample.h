@@ -38,4 +38,8 @@ struct target {
 enum vov_status resample(const struct image *img, const struct window *from, enum resample kind,
                          const struct pixels *px, const struct target *to);
 
+/* The part of the input for a letterbox: the largest size of the shape width x height that goes
+ * into it, in whole pixels, in its middle. */
+void target_letterbox(int width, int height, const struct pixels *px, struct target *to);
+
 #endif

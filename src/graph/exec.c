@@ -99,13 +99,18 @@ void exec_set(struct exec *e, const struct tensor *t, const real *host)
     }
 }
 
+void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host)
+{
+    e->be->ops->download(e->be, host, view_at(t->val, image, 0),
+                         (size_t)t->shape.c * view_plane(t->val) * sizeof *host);
+}
+
 void exec_get(const struct exec *e, const struct tensor *t, real *host)
 {
     const size_t each = (size_t)t->shape.c * view_plane(t->val);
 
     for (int i = 0; i < t->shape.n; i++) {
-        e->be->ops->download(e->be, host + (size_t)i * each, view_at(t->val, i, 0),
-                             each * sizeof *host);
+        exec_get_image(e, t, i, host + (size_t)i * each);
     }
 }
 

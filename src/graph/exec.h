@@ -26,6 +26,8 @@ void exec_close(struct exec *e);
 /* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). */
 void exec_set(struct exec *e, const struct tensor *t, const real *host);
 void exec_get(const struct exec *e, const struct tensor *t, real *host);
+/* Image `image` of t only; host is its own place, not that of the batch. */
+void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host);
 
 /* key: of this step's random numbers (dropout). The error is the device's, or, with VOV_CHECK=1,
  * names the first node whose output is not finite. */

@@ -15,7 +15,8 @@ struct head_type {
     const char *name; /* "refinedet" */
     bool detects;     /* decode() gives boxes; else out[0] is class probabilities */
 
-    /* Host copies of out[] of the whole batch, dense; detections of one image, boxes in parts of
+    /* Host copies of out[], dense, laid out as the whole batch but read at one image's place
+     * only; that image's detections, boxes in parts of
      * the input (0..1), sorted by score. min_score: lower scores are not wanted (0: the head's
      * own threshold). */
     enum vov_status (*decode)(const struct head *h, const real *const *out, int image,

@@ -392,7 +392,9 @@ enum vov_status model_detect(struct model *m, int image, const struct placing *w
                        "the network has no detector, such as [refinedet], at its end");
     }
     for (int i = 0; i < m->head.n_out; i++) {
-        exec_get(&m->exec, m->head.out[i], m->host_out[i]);
+        const struct tensor *t = m->head.out[i];
+        const size_t each = shape_count(t->shape) / (size_t)t->shape.n;
+        exec_get_image(&m->exec, t, image, m->host_out[i] + (size_t)image * each);
         out[i] = m->host_out[i];
     }
     TRY(m->head.type->decode(&m->head, out, image, min_score, dets, err));

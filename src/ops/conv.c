@@ -4,31 +4,13 @@
  */
 #include "util.h"
 
-static enum vov_status check_attr(const struct conv_attr *a, int in_c, struct err *err)
-{
-    const struct conv_desc *d = &a->d;
-    if (a->out_c < 1 || d->kh < 1 || d->kw < 1 || d->stride < 1 || d->pad < 0 || d->dilation < 1 ||
-        d->groups < 1) {
-        return err_set(err, VOV_ESHAPE,
-                       "%d filters of %dx%d, stride %d, padding %d, dilation %d, %d groups: all "
-                       "but the padding must be at least 1",
-                       a->out_c, d->kh, d->kw, d->stride, d->pad, d->dilation, d->groups);
-    }
-    if (in_c % d->groups != 0 || a->out_c % d->groups != 0) {
-        return err_set(err, VOV_ESHAPE,
-                       "%d input and %d output channels do not divide into %d groups", in_c,
-                       a->out_c, d->groups);
-    }
-    return VOV_OK;
-}
-
 static enum vov_status conv_infer(struct graph *g, struct node *n, struct err *err)
 {
     const struct conv_attr *a = n->attr;
     const struct param_init zero = {INIT_CONST, 0};
     TRY(count_inputs(n, 1, 1, err));
     const struct shape x = n->in[0]->shape;
-    TRY(check_attr(a, x.c, err));
+    TRY(conv_check(a, x.c, err));
     TRY(check_fused(g, a->act, err));
     const long long h = conv_size(x.h, a->d.kh, &a->d), w = conv_size(x.w, a->d.kw, &a->d);
     if (h < 1 || w < 1) {

@@ -24,6 +24,24 @@ enum vov_status count_inputs(const struct node *n, int least, int most, struct e
     return VOV_OK;
 }
 
+enum vov_status conv_check(const struct conv_attr *a, int in_c, struct err *err)
+{
+    const struct conv_desc *d = &a->d;
+    if (a->out_c < 1 || d->kh < 1 || d->kw < 1 || d->stride < 1 || d->pad < 0 || d->dilation < 1 ||
+        d->groups < 1) {
+        return err_set(err, VOV_ESHAPE,
+                       "%d filters of %dx%d, stride %d, padding %d, dilation %d, %d groups: all "
+                       "but the padding must be at least 1",
+                       a->out_c, d->kh, d->kw, d->stride, d->pad, d->dilation, d->groups);
+    }
+    if (in_c % d->groups != 0 || a->out_c % d->groups != 0) {
+        return err_set(err, VOV_ESHAPE,
+                       "%d input and %d output channels do not divide into %d groups", in_c,
+                       a->out_c, d->groups);
+    }
+    return VOV_OK;
+}
+
 long long conv_size(int in, int k, const struct conv_desc *d)
 {
     const long long left = in + 2LL * d->pad - (long long)d->dilation * (k - 1) - 1;

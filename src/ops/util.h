@@ -10,6 +10,9 @@
 enum vov_status same_shape(const struct node *n, int a, int b, struct err *err);
 enum vov_status count_inputs(const struct node *n, int least, int most, struct err *err);
 
+/* Settings of a convolution or a transposed one that no input could mend. */
+enum vov_status conv_check(const struct conv_attr *a, int in_c, struct err *err);
+
 /* Rows that a convolution leaves of `in`, less than 1 when it leaves none. */
 long long conv_size(int in, int k, const struct conv_desc *d);
 
