@@ -89,6 +89,9 @@ struct backend_ops {
      */
     size_t (*conv_scratch)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                            struct view x, struct view y);
+    /* How a pass will be computed, as a word for tables: "product", "depthwise", "loops". */
+    const char *(*conv_algorithm)(struct backend *be, const struct conv_desc *d,
+                                  enum conv_pass pass, struct view x, struct view y);
     void (*conv_fwd)(struct backend *be, const struct conv_desc *d, struct view x, const real *w,
                      const real *bias, enum act act, struct view y, void *scratch);
     void (*conv_bwd_data)(struct backend *be, const struct conv_desc *d, const real *w,

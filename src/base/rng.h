@@ -13,7 +13,7 @@ struct rng {
 };
 
 /* What a random choice is for: part of its key, so that two uses never share numbers. */
-enum rng_use { RNG_INIT, RNG_ORDER, RNG_AUGMENT, RNG_DROPOUT, RNG_DRAW, RNG_TEST };
+enum rng_use { RNG_INIT, RNG_ORDER, RNG_AUGMENT, RNG_DROPOUT, RNG_DRAW, RNG_TEST, RNG_RESAMPLE };
 
 struct rng rng_open(uint64_t seed, enum rng_use use, uint64_t a, uint64_t b);
 uint32_t rng_u32(struct rng *r);

@@ -46,6 +46,7 @@ const struct section_type section_connected = {
     .doc = "Every output is a weighted sum of all inputs.",
     .keys = connected_table,
     .keys_size = sizeof(struct connected_keys),
+    .head = true,
     .build = connected_build,
 };
 

@@ -31,6 +31,7 @@ struct section_type {
     const struct key_spec *keys; /* ends with an unnamed entry; name= and from= are common to all
                                     sections but those whose own table has a key of that name */
     size_t keys_size;
+    bool head; /* a neck's or a head's: from the first such section on, a net is no backbone */
 
     /* `keys` points to a struct of keys_size bytes, filled and checked by the table. Sets b->cur.
      */

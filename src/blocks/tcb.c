@@ -157,5 +157,6 @@ const struct section_type section_tcb = {
     .doc = "RefineDet's transfer connection block: joins a level with the coarser one above it.",
     .keys = tcb_table,
     .keys_size = sizeof(struct tcb_keys),
+    .head = true,
     .build = tcb_build,
 };

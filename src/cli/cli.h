@@ -18,12 +18,17 @@ enum option_type {
     OPT_INT,  /* int */
     OPT_REAL, /* double */
     OPT_TEXT, /* const char * */
+    OPT_SIZE, /* struct cli_size, "320x256" or "320" */
     OPT_TEXTS /* struct text_list; may be given many times */
 };
 
 struct text_list {
     const char *v[32];
     int n;
+};
+
+struct cli_size {
+    int width, height; /* 0: not given */
 };
 
 struct cli_option {

@@ -100,6 +100,24 @@ static enum vov_status store_real(const struct cli_option *o, double *field, con
     return VOV_OK;
 }
 
+/* "320x256", width first, or "320" for both. */
+static enum vov_status store_size(const struct cli_option *o, struct cli_size *field,
+                                  const char *value, struct err *err)
+{
+    char first[16];
+    const size_t n = strcspn(value, "x");
+    long long w = 0, h = 0;
+    snprintf(first, sizeof first, "%.*s", n < sizeof first ? (int)n : 0, value);
+    const bool read = text_int(first, &w) && text_int(value[n] == 'x' ? value + n + 1 : first, &h);
+    if (!read || w < 1 || w > 16384 || h < 1 || h > 16384) {
+        return err_set(err, VOV_EARG,
+                       "--%s wants WxH, such as 320x320, with sides 1 to 16384, not \"%s\"",
+                       o->name, value);
+    }
+    *field = (struct cli_size){(int)w, (int)h};
+    return VOV_OK;
+}
+
 static enum vov_status store(struct walk *w, const struct target *t, const char *value)
 {
     const struct cli_option *o = t->option;
@@ -120,6 +138,8 @@ static enum vov_status store(struct walk *w, const struct target *t, const char 
     case OPT_TEXT:
         memcpy(field, &value, sizeof value);
         return VOV_OK;
+    case OPT_SIZE:
+        return store_size(o, field, value, w->err);
     case OPT_TEXTS:
         list = field;
         if (list->n == (int)(sizeof list->v / sizeof list->v[0])) {

@@ -9,17 +9,15 @@
 #include "base/json.h"
 #include "graph/params.h"
 #include "model/model.h"
-#include "ops/ops.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct show_options {
     bool json, memory;
     struct text_list set;
     int batch;
-    const char *size;
+    struct cli_size size;
 };
 
 /* What one way of running needs, for `batch` pictures. */
@@ -37,53 +35,8 @@ struct show {
     struct model_options opt; /* with what is common to all builds */
     struct model costs;       /* one picture, norms kept */
     struct need inference, training;
-    int64_t params, activations;
     struct op_cost sum;
 };
-
-/* "320x256" or "320"; width first. */
-static bool read_size(const char *text, int *width, int *height)
-{
-    char *end;
-    const long w = strtol(text, &end, 10);
-    const long h = *end == 'x' ? strtol(end + 1, &end, 10) : w;
-
-    *width = (int)w;
-    *height = (int)h;
-    return *end == '\0' && w >= 1 && w <= 16384 && h >= 1 && h <= 16384;
-}
-
-static int64_t node_params(const struct node *n)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < n->n_param; i++) {
-        const enum param_kind k = n->param[i]->kind;
-
-        if (k != PARAM_MEAN && k != PARAM_VAR) {
-            sum += (int64_t)shape_count(n->param[i]->shape);
-        }
-    }
-    return sum;
-}
-
-static bool counts_as_activation(const struct op_type *t)
-{
-    return t == &op_conv || t == &op_deconv || t == &op_connected;
-}
-
-static void add_costs(struct show *s)
-{
-    const struct graph *g = &s->costs.graph;
-
-    s->sum = graph_cost(g);
-    for (int i = 0; i < g->n_nodes; i++) {
-        s->params += node_params(g->nodes[i]);
-        if (counts_as_activation(g->nodes[i]->type)) {
-            s->activations += 4 * (int64_t)shape_count(g->nodes[i]->out[0]->shape);
-        }
-    }
-}
 
 static size_t param_bytes(const struct graph *g, bool training)
 {
@@ -180,11 +133,8 @@ static void json_need(struct buf *b, const char *key, const struct need *n)
 static void json_layer(struct buf *b, const struct node *n)
 {
     const struct shape s = n->out[0]->shape;
-    struct op_cost c = {0};
+    const struct op_cost c = node_cost(n);
 
-    if (n->type->cost != NULL) {
-        n->type->cost(n, &c);
-    }
     buf_puts(b, "{\"name\":");
     json_put_str(b, n->name);
     buf_puts(b, ",\"type\":");
@@ -192,7 +142,7 @@ static void json_layer(struct buf *b, const struct node *n)
     buf_printf(b,
                ",\"output\":[%d,%d,%d],\"params\":%" PRId64 ",\"madds\":%" PRId64
                ",\"mac\":%" PRId64 ",\"bn_elements\":%" PRId64 "}",
-               s.c, s.h, s.w, node_params(n), c.madds, c.mac, c.bn);
+               s.c, s.h, s.w, c.params, c.madds, c.mac, c.bn);
 }
 
 static void json_show(struct buf *b, const struct show *s)
@@ -208,8 +158,8 @@ static void json_show(struct buf *b, const struct show *s)
                "\"params\":%" PRId64 ",\"madds\":%" PRId64 ",\"mac\":%" PRId64
                ",\"bn_elements\":%" PRId64 ",\"activation_bytes\":%" PRId64,
                net->channels, net->height, net->width, out.c, out.h, out.w, net->classes,
-               s->costs.cfg.n_sections - 1, s->params, s->sum.madds, s->sum.mac, s->sum.bn,
-               s->activations);
+               s->costs.cfg.n_sections - 1, s->sum.params, s->sum.madds, s->sum.mac, s->sum.bn,
+               4 * s->sum.outputs);
     buf_printf(b, ",\"batch\":%d,\"plan_bytes\":{", s->inference.batch);
     json_need(b, "inference", &s->inference);
     buf_puts(b, ",");
@@ -243,15 +193,11 @@ static void text_layers(struct buf *b, const struct graph *g)
                "params", "multiply-adds", "mac");
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->nodes[i];
-        struct op_cost c = {0};
+        const struct op_cost c = node_cost(n);
 
-        if (n->type->cost != NULL) {
-            n->type->cost(n, &c);
-        }
         buf_printf(b, "%-*s  %-15s", width, n->name, n->type->name);
         text_shape(b, n->out[0]->shape);
-        buf_printf(b, "  %11" PRId64 "  %14" PRId64 "  %12" PRId64 "\n", node_params(n), c.madds,
-                   c.mac);
+        buf_printf(b, "  %11" PRId64 "  %14" PRId64 "  %12" PRId64 "\n", c.params, c.madds, c.mac);
     }
 }
 
@@ -292,14 +238,14 @@ static void text_show(struct buf *b, const struct show *s, bool details)
                out.w);
     buf_printf(b, "input      %dx%dx%d, %d nodes\n", s->costs.net.channels, s->costs.net.height,
                s->costs.net.width, g->n_nodes);
-    buf_printf(b, "params     %" PRId64 " (%.3f M)\n", s->params, (double)s->params * 1e-6);
+    buf_printf(b, "params     %" PRId64 " (%.3f M)\n", s->sum.params, (double)s->sum.params * 1e-6);
     buf_printf(b,
                "cost       %" PRId64 " multiply-adds (%.3f G), %" PRId64 " batch norm elements\n",
                s->sum.madds, (double)s->sum.madds * 1e-9, s->sum.bn);
     buf_printf(b, "mac        %" PRId64 " memory accesses (%.3f M)\n", s->sum.mac,
                (double)s->sum.mac * 1e-6);
     buf_printf(b, "outputs    %" PRId64 " bytes leave convolutions and connected layers\n",
-               s->activations);
+               4 * s->sum.outputs);
     text_need(b, "inference", &s->inference, details);
     text_need(b, "training", &s->training, details);
 }
@@ -336,7 +282,7 @@ static enum vov_status build_all(struct show *s, const char *path, struct err_li
     opt.batch = 1;
     opt.keep_norms = true;
     TRY(model_build(path, &opt, &s->costs, errs));
-    add_costs(s);
+    s->sum = graph_cost(&s->costs.graph);
     status = backend_open(NULL, 0, &be, &err);
     if (status == VOV_OK) {
         status = find_need(s, path, be, false, &err);
@@ -353,7 +299,6 @@ static int show_run(const struct cli *cli, const void *options)
     const struct show_options *o = options;
     struct show s = {.cli = cli};
     struct err_list errs = {0};
-    struct err err = {0};
     int code;
 
     s.list_buffers = o->memory && !o->json;
@@ -361,11 +306,8 @@ static int show_run(const struct cli *cli, const void *options)
     s.opt.n_set = o->set.n;
     s.opt.log = &cli->log;
     s.opt.batch = o->batch > 0 ? o->batch : 1;
-    if (o->size != NULL && !read_size(o->size, &s.opt.width, &s.opt.height)) {
-        err_set(&err, VOV_EARG,
-                "--size wants WxH, such as 320x320, with sides 1 to 16384, not '%s'", o->size);
-        return cli_fail(cli, &err);
-    }
+    s.opt.width = o->size.width;
+    s.opt.height = o->size.height;
     if (build_all(&s, cli->operand[0], &errs) != VOV_OK) {
         code = cli_fail_list(cli, &errs);
     } else {
@@ -384,7 +326,7 @@ static const struct cli_option show_table[] = {
     {"set", 0, OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0,
      "change a key of the sections of that type or name"},
     {"batch", 0, OPT_INT, AT(batch), "N", 1, 65536, "pictures that the plans are for (1)"},
-    {"size", 0, OPT_TEXT, AT(size), "WxH", 0, 0, "another size of input"},
+    {"size", 0, OPT_SIZE, AT(size), "WxH", 0, 0, "another size of input"},
     {0},
 };
 #undef AT

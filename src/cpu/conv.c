@@ -126,6 +126,15 @@ static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d,
     return most;
 }
 
+static const char *fast_conv_algorithm(struct backend *be, const struct conv_desc *d,
+                                       enum conv_pass pass, struct view x, struct view y)
+{
+    static const char *const name[] = {[ALG_PRODUCT] = "product", [ALG_DEPTHWISE] = "depthwise"};
+
+    (void)be, (void)pass;
+    return name[choose(d, x, y)];
+}
+
 static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                                 struct view x, struct view y)
 {
@@ -209,6 +218,7 @@ static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
 
 void fast_conv_entries(struct backend_ops *ops)
 {
+    ops->conv_algorithm = fast_conv_algorithm;
     ops->conv_scratch = fast_conv_scratch;
     ops->conv_fwd = fast_conv_fwd;
     ops->conv_bwd_data = fast_conv_bwd_data;

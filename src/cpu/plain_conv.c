@@ -166,8 +166,16 @@ static void plain_gemm(struct backend *be, bool ta, bool tb, int m, int n, int k
     }
 }
 
+static const char *plain_conv_algorithm(struct backend *be, const struct conv_desc *d,
+                                        enum conv_pass pass, struct view x, struct view y)
+{
+    (void)be, (void)d, (void)pass, (void)x, (void)y;
+    return "loops";
+}
+
 void plain_conv_entries(struct backend_ops *ops)
 {
+    ops->conv_algorithm = plain_conv_algorithm;
     ops->conv_scratch = plain_conv_scratch;
     ops->conv_fwd = plain_conv_fwd;
     ops->conv_bwd_data = plain_conv_bwd_data;

@@ -191,6 +191,9 @@ static enum vov_status run(struct exec *e, int from, int to, uint64_t key, struc
         const struct step *s = &e->plan.steps[i];
         run_step(e, s, &ctx);
         e->done = i;
+        if (e->watch.fn != NULL) {
+            e->watch.fn(e->watch.user, i);
+        }
         if (check && !step_finite(e, s)) {
             return err_set(err, VOV_ENONFINITE, "%s: its %s is not finite",
                            e->g->nodes[s->node]->name,

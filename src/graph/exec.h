@@ -6,6 +6,13 @@
 
 #include "params.h"
 
+/* Told of each step of the plan right after it ran, to time it. fn NULL: nobody is. On a device
+ * that works in its own time the step may still be running (see sync). */
+struct exec_watch {
+    void (*fn)(void *user, int step);
+    void *user;
+};
+
 struct exec {
     struct graph *g;    /* borrowed */
     struct backend *be; /* borrowed */
@@ -13,6 +20,7 @@ struct exec {
     struct params params;
     void *arena, *scratch;
     int done; /* the step that ran last, -1: none */
+    struct exec_watch watch;
 };
 
 /*

@@ -63,7 +63,8 @@ bool node_passes_grad(const struct node *n, int i);
 /* Whether the backward pass has something to do for n. After graph_grad_modes. */
 bool node_differentiates(const struct node *n);
 
-struct op_cost graph_cost(const struct graph *g);
+struct op_cost node_cost(const struct node *n);
+struct op_cost graph_cost(const struct graph *g); /* the sum */
 
 /* One thing that the executor does. */
 struct step {

@@ -79,6 +79,10 @@ struct op_cost {
     int64_t madds; /* multiply-adds of convolutions, deconvolutions and connected layers */
     int64_t mac;   /* memory access cost, paper Eq. 1: hw(ci+co) + k^2 ci co, input at its size */
     int64_t bn;    /* output elements of batch norms */
+
+    /* Of any node; node_cost fills them, no op does. */
+    int64_t params;  /* numbers that learn */
+    int64_t outputs; /* numbers that leave a node with multiply-adds */
 };
 
 struct op_type {
@@ -116,6 +120,8 @@ struct op_type {
     void (*backward)(const struct node *n, const struct op_ctx *ctx);
 
     void (*cost)(const struct node *n, struct op_cost *cost); /* NULL: nothing counted */
+    /* The word for how forward will be computed; views have shapes. NULL: there is one way only. */
+    const char *(*algorithm)(const struct node *n, struct backend *be);
 
     /* For inference: takes the work of `next`, the only reader of out[0], into n when it can (a
      * norm, an activation after a convolution); true when done. NULL: it never can. */

@@ -91,5 +91,6 @@ const struct section_type section_softmax = {
            "[soft].",
     .keys = softmax_table,
     .keys_size = sizeof(struct softmax_keys),
+    .head = true,
     .build = softmax_build,
 };

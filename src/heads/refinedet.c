@@ -303,5 +303,6 @@ const struct section_type section_refinedet = {
         "RefineDet's head: anchor refinement on the backbone's levels, detection on their [tcb].",
     .keys = refinedet_table,
     .keys_size = sizeof(struct refinedet_keys),
+    .head = true,
     .build = refinedet_build,
 };

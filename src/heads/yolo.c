@@ -100,5 +100,6 @@ const struct section_type section_yolo = {
            "decoded.",
     .keys = yolo_table,
     .keys_size = sizeof(struct yolo_keys),
+    .head = true,
     .build = yolo_build,
 };

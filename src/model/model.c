@@ -344,6 +344,24 @@ void model_close(struct model *m)
     *m = (struct model){0};
 }
 
+/* Nodes stand in the order of the sections that made them, and know the line of theirs. */
+int model_head_node(const struct model *m)
+{
+    const struct cfg_section *s = m->cfg.sections;
+    int section = 1, node = 0;
+
+    while (section < m->cfg.n_sections && !section_find(s[section].type)->head) {
+        section++;
+    }
+    if (section == m->cfg.n_sections) {
+        return m->graph.n_nodes;
+    }
+    while (node < m->graph.n_nodes && m->graph.nodes[node]->at.line < s[section].at.line) {
+        node++;
+    }
+    return node;
+}
+
 struct pixels model_pixels(const struct model *m)
 {
     struct pixels px = {

@@ -46,6 +46,10 @@ enum vov_status model_build_text(const char *name, const char *text, size_t n,
 enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err);
 void model_close(struct model *m);
 
+/* The first node of the neck and the head; graph.n_nodes where there is none. Nodes before it are
+ * the backbone. */
+int model_head_node(const struct model *m);
+
 struct pixels model_pixels(const struct model *m);
 
 /* Runs the head's decoder on the batch in memory: boxes in pixels of pictures of the given sizes.

@@ -79,6 +79,12 @@ static void conv_count(const struct node *n, struct op_cost *cost)
     conv_cost(n, (int64_t)y.n * y.h * y.w, cost);
 }
 
+static const char *conv_algorithm(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    return be->ops->conv_algorithm(be, &a->d, CONV_FWD, n->in[0]->val, n->out[0]->val);
+}
+
 static enum vov_status conv_fold_rows(const struct node *n, struct params *p)
 {
     return conv_fold(n, p, false);
@@ -94,6 +100,7 @@ const struct op_type op_conv = {
     .forward = conv_forward,
     .backward = conv_backward,
     .cost = conv_count,
+    .algorithm = conv_algorithm,
     .absorb = conv_absorb,
     .fold = conv_fold_rows,
 };

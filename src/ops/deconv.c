@@ -116,6 +116,12 @@ static void deconv_count(const struct node *n, struct op_cost *cost)
     conv_cost(n, (int64_t)x.n * x.h * x.w, cost);
 }
 
+static const char *deconv_algorithm(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    return be->ops->conv_algorithm(be, &a->d, CONV_BWD_DATA, n->out[0]->val, n->in[0]->val);
+}
+
 static enum vov_status deconv_fold(const struct node *n, struct params *p)
 {
     return conv_fold(n, p, true);
@@ -131,6 +137,7 @@ const struct op_type op_deconv = {
     .forward = deconv_forward,
     .backward = deconv_backward,
     .cost = deconv_count,
+    .algorithm = deconv_algorithm,
     .absorb = conv_absorb,
     .fold = deconv_fold,
 };

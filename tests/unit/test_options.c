@@ -13,6 +13,7 @@ struct opts {
     double thresh;
     const char *out;
     struct text_list set;
+    struct cli_size size;
 };
 
 #define AT(field) offsetof(struct opts, field)
@@ -21,6 +22,7 @@ static const struct cli_option table[] = {
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 256, "threads"},
     {"thresh", 0, OPT_REAL, AT(thresh), "T", 0, 1, "score"},
     {"out", 'o', OPT_TEXT, AT(out), "DIR", 0, 0, "folder"},
+    {"size", 0, OPT_SIZE, AT(size), "WxH", 0, 0, "size"},
     {"set", 's', OPT_TEXTS, AT(set), "K=V", 0, 0, "override"},
     {0},
 };
@@ -110,6 +112,20 @@ START_TEST(special_words)
 }
 END_TEST
 
+START_TEST(sizes)
+{
+    struct outcome o;
+    parse(&o, "a --size 320x256");
+    ck_assert_int_eq(o.status, VOV_OK);
+    ck_assert_int_eq(o.opts.size.width, 320);
+    ck_assert_int_eq(o.opts.size.height, 256);
+    parse(&o, "a --size=224");
+    ck_assert_int_eq(o.status, VOV_OK);
+    ck_assert_int_eq(o.opts.size.width, 224);
+    ck_assert_int_eq(o.opts.size.height, 224);
+}
+END_TEST
+
 static const char *const mistakes[][2] = {
     {"", "vov try needs CFG PATH..."},
     {"a b c d", "vov try does not know what to do with \"d\""},
@@ -127,6 +143,9 @@ static const char *const mistakes[][2] = {
     {"a -t 0", "--threads must be between 1 and 256, not 0"},
     {"a --thresh -0.1", "--thresh must be between 0 and 1, not -0.1"},
     {"a --thresh nan", "--thresh takes a number, not \"nan\""},
+    {"a --size 320x", "--size wants WxH, such as 320x320, with sides 1 to 16384, not \"320x\""},
+    {"a --size 0", "--size wants WxH, such as 320x320, with sides 1 to 16384, not \"0\""},
+    {"a --size 1x2x3", "--size wants WxH, such as 320x320, with sides 1 to 16384, not \"1x2x3\""},
     {"a --color=red", "--color takes auto, always or never, not \"red\""},
 };
 
@@ -159,6 +178,6 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {forms, special_words, each_mistake, too_many_of_one, NULL};
+    const TTest *const tests[] = {forms, special_words, sizes, each_mistake, too_many_of_one, NULL};
     return run_tests("options", tests);
 }
