@@ -37,7 +37,12 @@ CFLAGS   += -std=c17 -fPIC -fvisibility=hidden -pthread $(WARN) $(OPT_$(KIND)) \
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -pthread
 CHECK_LIBS = $(shell pkg-config --cflags --libs check)
 
-SRC      := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
+# Kernels for other machines than the compiler's.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ALIEN   := $(if $(filter x86_64,$(MACHINE)),,src/cpu/kernels_avx2.c src/cpu/kernels_avx512.c) \
+           $(if $(filter aarch64,$(MACHINE)),,src/cpu/kernels_neon.c)
+
+SRC      := $(filter-out src/main.c $(ALIEN),$(wildcard src/*.c src/*/*.c))
 OBJ      := $(SRC:%.c=$O/%.o)
 LIB_OBJ  := $(filter-out $O/src/cli/%,$(OBJ))
 TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c tests/net/*.c)
@@ -83,6 +88,8 @@ $O/libvov.so: $(LIB_OBJ)
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
 $O/src/data/resample.o $O/src/data/distort.o: CFLAGS += $(KERNEL)
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
+$O/src/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
+                                 -mprefer-vector-width=512
 $O/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) "  cc     $<"

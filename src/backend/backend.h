@@ -206,6 +206,7 @@ struct backend_ops {
 
 struct backend {
     const struct backend_ops *ops;
+    const char *isa;   /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
     void *ctx;         /* the thread pool, or the CUDA stream and library handles */
     const char *doing; /* name of the node being run, for messages */
     struct err failed; /* code VOV_OK when nothing has failed */

@@ -156,7 +156,7 @@ static const struct cli_command *find_command(const char *first, const char *sec
 
 static void help_debug(struct buf *out)
 {
-    buf_puts(out, "Set to 1 in the environment, for finding faults:\n\n");
+    buf_puts(out, "Variables of the environment, for finding faults (=1 switches on):\n\n");
     for (int i = 0; i < DEBUG_COUNT; i++) {
         buf_printf(out, "  %-12s %s\n", debug_table[i].name, debug_table[i].doc);
     }

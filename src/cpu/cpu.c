@@ -4,9 +4,11 @@
  */
 #include "cpu.h"
 
+#include "base/debug.h"
 #include "base/mem.h"
 #include "fast.h"
 #include "gemm.h"
+#include "isa.h"
 #include "plain.h"
 
 static struct cpu *cpu_new(struct err *err)
@@ -35,16 +37,6 @@ void fast_entries(struct backend_ops *ops)
     fast_optim_entries(ops);
 }
 
-static const struct cpu_kernels *best_kernels(void)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        return &kernels_avx2;
-    }
-#endif
-    return &kernels_base;
-}
-
 enum vov_status cpu_open_plain(struct backend **be, struct err *err)
 {
     struct cpu *c = cpu_new(err);
@@ -58,11 +50,14 @@ enum vov_status cpu_open_plain(struct backend **be, struct err *err)
 
 enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
 {
+    struct isa isa;
+    TRY(isa_choose(debug_value(DEBUG_ISA), &isa, err));
     struct cpu *c = cpu_new(err);
-
     if (!c) {
         return VOV_ENOMEM;
     }
+    c->kernels = isa.kernels;
+    c->be.isa = isa.name;
     const enum vov_status status = pool_open(threads, &c->pool, err);
     if (status != VOV_OK) {
         cpu_close(&c->be);
@@ -74,7 +69,6 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
         cpu_close(&c->be);
         return err_nomem(err, gemm_bytes);
     }
-    c->kernels = best_kernels();
     fast_entries(&c->ops);
     *be = &c->be;
     return VOV_OK;

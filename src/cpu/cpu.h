@@ -18,7 +18,8 @@ struct cpu {
     void *gemm_memory;                 /* gemm_memory_bytes of it */
 };
 
-/* threads 0: all cores. Failures: VOV_ENOMEM, VOV_EDEVICE from the pool. */
+/* threads 0: all cores. The kernels are the best that run here, or those that the environment's
+ * VOV_ISA names. Failures: VOV_ENOMEM, VOV_EDEVICE from the pool, isa_choose's. */
 enum vov_status cpu_open(int threads, struct backend **be, struct err *err);
 enum vov_status cpu_open_plain(struct backend **be, struct err *err);
 void cpu_close(struct backend *be);

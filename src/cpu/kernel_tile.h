@@ -1,78 +1,117 @@
 /*
  * kernel_tile.h - the micro-kernel of all matrix products (Goto, van de Geijn 2008; the 6x16 shape
- * of BLIS for AVX2), packing of its operands, and the write-out with bias and activation. Included
- * by the kernels_*.c files.
+ * of BLIS for AVX2), packing of its operands, and the write-out with bias and activation. The tile
+ * is 6x16 everywhere: 12 sums are under way with vectors of 8; with narrower ones, columns follow
+ * each other in turns of two vectors; with vectors of 16, even and odd k have their own sums.
+ * Included by the kernels_*.c files.
  */
 #ifndef VOV_CPU_KERNEL_TILE_H
 #define VOV_CPU_KERNEL_TILE_H
 
 #include "kernel_act.h"
 #include "kernels.h"
+#include "vec.h"
 
 #include <string.h>
 
-typedef real v8 __attribute__((vector_size(8 * sizeof(real))));
-typedef real v8u __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
-/* Integers as wide as a real. */
-typedef __typeof__((v8){0} == (v8){0}) mask8;
-
-#define LOAD8(p) (*(const v8u *)(p))
-#define STORE8(p, v) (*(v8u *)(p) = (v))
-
 /* The accumulators are named: an array of them is kept in memory by gcc 12. */
-#define TILE_ROW(r)                                                                                \
+#define TILE_CLEAR(r) vec c##r##0 = {0}, c##r##1 = {0}
+#define TILE_STEP(r)                                                                               \
     c##r##0 += b0 * a[r];                                                                          \
     c##r##1 += b1 * a[r]
-#define TILE_STORE(r)                                                                              \
-    STORE8(c + (r)*TILE_COLS, c##r##0);                                                            \
-    STORE8(c + (r)*TILE_COLS + 8, c##r##1)
+/* The next step of k goes to accumulators of its own. */
+#define TILE_STEP_TWICE(r)                                                                         \
+    c##r##0 += b0 * a[r];                                                                          \
+    c##r##1 += b1 * a[TILE_ROWS + (r)]
+#define TILE_STEP_ONCE(r) c##r##0 += b0 * a[r]
+#define TILE_JOIN(r) c##r##0 += c##r##1
+#define TILE_ADD_ONE(r) c##r##0 += VEC_LOAD(c + (r)*TILE_COLS)
+#define TILE_STORE_ONE(r) VEC_STORE(c + (r)*TILE_COLS, c##r##0)
 #define TILE_ADD(r)                                                                                \
-    c##r##0 += LOAD8(c + (r)*TILE_COLS);                                                           \
-    c##r##1 += LOAD8(c + (r)*TILE_COLS + 8)
+    TILE_ADD_ONE(r);                                                                               \
+    c##r##1 += VEC_LOAD(c + (r)*TILE_COLS + VEC_LANES)
+#define TILE_STORE(r)                                                                              \
+    TILE_STORE_ONE(r);                                                                             \
+    VEC_STORE(c + (r)*TILE_COLS + VEC_LANES, c##r##1)
+#define ALL_ROWS(of)                                                                               \
+    of(0);                                                                                         \
+    of(1);                                                                                         \
+    of(2);                                                                                         \
+    of(3);                                                                                         \
+    of(4);                                                                                         \
+    of(5)
 
-static inline void kernel_tile(const struct tile_runs *runs, const real *a, const real *b0_,
-                               bool add, real *c)
+/* Two vectors of columns. */
+static inline void tile_two(const struct tile_runs *runs, const real *a, const real *first,
+                            bool add, real *c)
 {
-    v8 c00 = {0}, c10 = {0}, c20 = {0}, c30 = {0}, c40 = {0}, c50 = {0};
-    v8 c01 = {0}, c11 = {0}, c21 = {0}, c31 = {0}, c41 = {0}, c51 = {0};
+    ALL_ROWS(TILE_CLEAR);
 
     for (int i = 0; i < runs->rows; i++) {
-        const real *b = b0_ + runs->row[i];
+        const real *b = first + runs->row[i];
         const size_t step = runs->step;
 #pragma GCC unroll 4
         for (int j = 0; j < runs->cols; j++) {
-            const v8 b0 = LOAD8(b), b1 = LOAD8(b + 8);
-            TILE_ROW(0);
-            TILE_ROW(1);
-            TILE_ROW(2);
-            TILE_ROW(3);
-            TILE_ROW(4);
-            TILE_ROW(5);
+            const vec b0 = VEC_LOAD(b), b1 = VEC_LOAD(b + VEC_LANES);
+            ALL_ROWS(TILE_STEP);
             a += TILE_ROWS;
             b += step;
         }
     }
     if (add) {
-        TILE_ADD(0);
-        TILE_ADD(1);
-        TILE_ADD(2);
-        TILE_ADD(3);
-        TILE_ADD(4);
-        TILE_ADD(5);
+        ALL_ROWS(TILE_ADD);
     }
-    TILE_STORE(0);
-    TILE_STORE(1);
-    TILE_STORE(2);
-    TILE_STORE(3);
-    TILE_STORE(4);
-    TILE_STORE(5);
+    ALL_ROWS(TILE_STORE);
+}
+
+/* Where a vector holds all columns: two steps of k at once, so that enough sums are under way. */
+static inline void tile_one(const struct tile_runs *runs, const real *a, const real *first,
+                            bool add, real *c)
+{
+    ALL_ROWS(TILE_CLEAR);
+
+    for (int i = 0; i < runs->rows; i++) {
+        const real *b = first + runs->row[i];
+        const size_t step = runs->step;
+        int j = 0;
+#pragma GCC unroll 2
+        for (; j + 2 <= runs->cols; j += 2) {
+            const vec b0 = VEC_LOAD(b), b1 = VEC_LOAD(b + step);
+            ALL_ROWS(TILE_STEP_TWICE);
+            a += (ptrdiff_t)(2 * TILE_ROWS);
+            b += 2 * step;
+        }
+        for (; j < runs->cols; j++) {
+            const vec b0 = VEC_LOAD(b);
+            ALL_ROWS(TILE_STEP_ONCE);
+            a += TILE_ROWS;
+            b += step;
+        }
+    }
+    ALL_ROWS(TILE_JOIN);
+    if (add) {
+        ALL_ROWS(TILE_ADD_ONE);
+    }
+    ALL_ROWS(TILE_STORE_ONE);
+}
+
+static inline void kernel_tile(const struct tile_runs *runs, const real *a, const real *b, bool add,
+                               real *c)
+{
+    if (VEC_LANES >= TILE_COLS) {
+        tile_one(runs, a, b, add, c);
+        return;
+    }
+    for (int col = 0; col < TILE_COLS; col += 2 * VEC_LANES) {
+        tile_two(runs, a, b + col, add, c + col);
+    }
 }
 
 /* The source may be read PACK_MARGIN numbers beyond either run, so both are loaded whole. */
 static inline void pack_two_runs(const struct pack_source *s, const struct lanes *l, real *out)
 {
     const size_t first = l->off[0], second = l->off[7] - 7;
-    mask8 from_first;
+    v8_mask from_first;
 
     for (int i = 0; i < 8; i++) {
         from_first[i] = i < l->split ? -1 : 0;
@@ -81,8 +120,8 @@ static inline void pack_two_runs(const struct pack_source *s, const struct lanes
         const real *p = s->p + (size_t)c * s->channel;
         for (int t = 0; t < s->n_taps; t++, out += TILE_COLS) {
             const real *q = p + s->tap[t];
-            const mask8 v =
-                ((mask8)LOAD8(q + first) & from_first) | ((mask8)LOAD8(q + second) & ~from_first);
+            const v8_mask v = ((v8_mask)LOAD8(q + first) & from_first) |
+                              ((v8_mask)LOAD8(q + second) & ~from_first);
             STORE8(out, (v8)v);
         }
     }
@@ -187,8 +226,8 @@ static inline void finish_at_once(const struct tile_out *o, const real *tile, re
         const real bias = o->bias ? o->bias[r] : 0;
         v8 t0 = LOAD8(tile) + bias, t1 = LOAD8(tile + 8) + bias;
         if (relu) { /* keeps NaN */
-            t0 = (v8)((mask8)t0 & ~(t0 < 0));
-            t1 = (v8)((mask8)t1 & ~(t1 < 0));
+            t0 = (v8)((v8_mask)t0 & ~(t0 < 0));
+            t1 = (v8)((v8_mask)t1 & ~(t1 < 0));
         }
         PUT_ROW(o, t0, t1, y);
     }

@@ -1,8 +1,8 @@
 /*
  * kernels.h - the innermost loops, as a table that exists once for every instruction set: they are
- * written once, in the kernel_*.h files, in portable C with GCC's vector types, and compiled by
- * kernels_base.c for any machine and by kernels_avx2.c for those with AVX2 and FMA. Nothing here
- * knows threads or views.
+ * written once, in the kernel_*.h files, in portable C with GCC's vector types (vec.h), and
+ * compiled by kernels_base.c for any machine and by the other kernels_*.c for one instruction set
+ * each; isa.h says which of them run here. Nothing here knows threads or views.
  */
 #ifndef VOV_CPU_KERNELS_H
 #define VOV_CPU_KERNELS_H
@@ -99,6 +99,6 @@ struct cpu_kernels {
                     const real *dy, real add, real *dx);
 };
 
-extern const struct cpu_kernels kernels_base, kernels_avx2;
+extern const struct cpu_kernels kernels_base, kernels_avx2, kernels_avx512, kernels_neon;
 
 #endif

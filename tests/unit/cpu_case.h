@@ -1,22 +1,30 @@
 /*
  * cpu_case.h - holds the fast kernels against the reference loops. A case is some buffers and a
- * call; it runs on "plain" and on "cpu" with 1, 2, 3 and 4 threads, each time from the same
- * numbers. All of every buffer is compared, so a number written where none belongs is found too;
- * 2 to 4 threads must give the bits of 1.
+ * call; it runs on "plain", on "cpu" with 1, 2, 3 and 4 threads, and with the kernels of every
+ * other instruction set that this machine has, each time from the same numbers. So do the kernels
+ * with vectors of 64 bytes, as AVX-512's, but made of what this file is compiled for. All of every
+ * buffer is compared, so a number written where none belongs is found too; 2 to 4 threads must give
+ * the bits of 1.
  */
 #ifndef VOV_TEST_CPU_CASE_H
 #define VOV_TEST_CPU_CASE_H
+
+#define VEC_BYTES 64
+#include "cpu/kernel_table.h"
 
 #include "backend/backend.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "cpu/cpu.h"
+#include "cpu/isa.h"
 
 #include <check.h>
 #include <math.h>
 #include <string.h>
 
-enum { CASE_BUFFERS = 8, CASE_BACKENDS = 6 };
+enum { CASE_BUFFERS = 8, CASE_THREADS = 4, CASE_BACKENDS = 1 + CASE_THREADS + MAX_ISAS };
+
+static const struct cpu_kernels kernels_wide = KERNEL_TABLE;
 
 /* buf: the buffers of this run; const ones among them by convention. */
 typedef void (*case_fn)(struct backend *be, const void *args, real *const buf[]);
@@ -99,39 +107,57 @@ static inline void case_compare(const struct cpu_case *c, int b, const real *wan
     }
 }
 
-/* Backend 0 is the reference, 1 to 4 have as many threads, 5 has the kernels of any machine. */
-static inline struct backend *case_backend(int i)
+static inline struct backend *case_open(const char *name, int threads)
 {
     struct backend *be;
     struct err err = {0};
 
-    ck_assert_msg(backend_open(i == 0 ? "plain" : "cpu", i == 5 ? 2 : i, &be, &err) == VOV_OK, "%s",
-                  err.msg);
-    if (i == 5) {
-        struct cpu *cpu = be->ctx;
-        cpu->kernels = &kernels_base;
-    }
+    ck_assert_msg(backend_open(name, threads, &be, &err) == VOV_OK, "%s", err.msg);
     return be;
+}
+
+/* Backend 0 is the reference, 1 to CASE_THREADS have as many threads, the others 2 threads and
+ * other kernels. Returns how many there are. */
+static inline int case_backends(struct backend *be[CASE_BACKENDS])
+{
+    struct isa list[MAX_ISAS];
+    const int isas = isa_list(list);
+    int n = 0;
+
+    be[n++] = case_open("plain", 1);
+    for (int threads = 1; threads <= CASE_THREADS; threads++) {
+        be[n++] = case_open("cpu", threads);
+    }
+    const struct cpu_kernels *best = ((struct cpu *)be[1]->ctx)->kernels;
+    for (int i = 0; i <= isas; i++) {
+        const struct cpu_kernels *k = i < isas ? list[i].kernels : &kernels_wide;
+        if (k != best && (i == isas || list[i].runs)) {
+            be[n] = case_open("cpu", 2);
+            ((struct cpu *)be[n++]->ctx)->kernels = k;
+        }
+    }
+    return n;
 }
 
 /* Runs, compares, and frees the buffers. */
 static inline void case_check(struct cpu_case *c)
 {
     real *out[CASE_BACKENDS][CASE_BUFFERS];
+    struct backend *be[CASE_BACKENDS];
+    const int backends = case_backends(be);
 
-    for (int i = 0; i < CASE_BACKENDS; i++) {
-        struct backend *be = case_backend(i);
-        case_run(c, be, out[i]);
-        backend_close(be);
+    for (int i = 0; i < backends; i++) {
+        case_run(c, be[i], out[i]);
+        backend_close(be[i]);
         for (int b = 0; i > 0 && b < c->n; b++) {
             case_compare(c, b, out[0][b], out[i][b]);
-            ck_assert_msg(i < 2 || i > 4 ||
+            ck_assert_msg(i < 2 || i > CASE_THREADS ||
                               memcmp(out[1][b], out[i][b], c->size[b] * sizeof(real)) == 0,
                           "%s: %d threads differ from 1", c->name, i);
         }
     }
     for (int b = 0; b < c->n; b++) {
-        for (int i = 0; i < CASE_BACKENDS; i++) {
+        for (int i = 0; i < backends; i++) {
             mem_free(out[i][b]);
         }
         mem_free(c->start[b]);

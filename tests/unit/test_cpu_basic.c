@@ -188,7 +188,7 @@ START_TEST(test_activations_far)
     static const double at[] = {0,  -0.0, 1e-30, 3,   -3,   6,    19,  21,  -21,
                                 40, -40,  87,    -87, 88.5, -104, 1e4, -1e4};
     enum { N = sizeof at / sizeof *at };
-    struct backend *plain = case_backend(0), *cpu = case_backend(1);
+    struct backend *plain = case_open("plain", 1), *cpu = case_open("cpu", 1);
     const struct shape s = {1, 1, 1, N + 1};
     real x[N + 1], want[N + 1], got[N + 1];
 
