@@ -40,6 +40,6 @@ enum vov_status backend_check(struct backend *be, struct err *err)
 void backend_close(struct backend *be)
 {
     if (be) {
-        cpu_close(be);
+        be->ops->close(be);
     }
 }

@@ -41,6 +41,14 @@ struct conv_desc {
 };
 enum conv_pass { CONV_FWD, CONV_BWD_DATA, CONV_BWD_WEIGHT };
 
+/* What a call will be, for conv_scratch. */
+struct conv_use {
+    enum conv_pass pass;
+    bool bias;    /* forward: there is one; backward of the weight: its gradient too */
+    enum act act; /* forward only */
+    bool add;     /* backward of the data: beta is 1 */
+};
+
 struct pool_desc {
     int size, stride;
     int pad; /* rows and columns before the first; the end is where the output's last window is */
@@ -58,13 +66,20 @@ struct sgd_desc {
 /* Every entry must be filled but those marked optional. */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
+    void (*close)(struct backend *be);
 
-    /* Memory: a call for each block, none while a model runs. alloc gives zeroed memory or NULL. */
+    /* Memory: a call for each block, none while a model runs. alloc gives zeroed memory or NULL.
+     * free_bytes: what could still be had; 0: not known. */
     void *(*alloc)(struct backend *be, size_t bytes);
     void (*release)(struct backend *be, void *p);
-    void (*upload)(struct backend *be, void *dst, const void *host_src, size_t bytes);
-    void (*download)(struct backend *be, void *host_dst, const void *src, size_t bytes);
+    size_t (*free_bytes)(struct backend *be);
     void (*sync)(struct backend *be);
+
+    /* All numbers of a view from and to the host's memory, dense and in NCHW order whatever the
+     * device's layout. The host's memory is the caller's again on return. */
+    void (*write)(struct backend *be, struct view y, const real *host);
+    void (*read)(struct backend *be, struct view x, real *host);
+    bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
 
     /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
     void (*fill)(struct backend *be, struct view y, real value);
@@ -87,8 +102,8 @@ struct backend_ops {
      * Convolution. w is [y.c, x.c/groups, kh, kw]. forward: y = act(conv(x) + bias); bias may be
      * NULL. scratch holds conv_scratch() bytes. bwd_weight: dw += , and dbias += unless NULL.
      */
-    size_t (*conv_scratch)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                           struct view x, struct view y);
+    size_t (*conv_scratch)(struct backend *be, const struct conv_desc *d,
+                           const struct conv_use *use, struct view x, struct view y);
     /* How a pass will be computed, as a word for tables: "product", "depthwise", "loops". */
     const char *(*conv_algorithm)(struct backend *be, const struct conv_desc *d,
                                   enum conv_pass pass, struct view x, struct view y);
@@ -180,15 +195,17 @@ struct backend_ops {
     void (*smooth_l1_bwd)(struct backend *be, struct view x, struct view target, struct view weight,
                           real sigma, real norm, real gain, real beta, struct view dx);
     /*
-     * One MultiBox loss. loc [n,P,4,1], conf [n,P,C,1]; arm_loc, arm_conf the same of the stage
-     * before, or p NULL; truth [n,T,5,1] rows x0 y0 x1 y1 (parts of the picture) class (from 1;
-     * 0: no more rows, negative: ignored). match [n,P,5,1] gets label (-1: not counted, 0:
-     * negative, else class) and four targets; loss[0] = localisation, loss[1] = classification,
-     * loss[2] = number of positives. bwd reads match.
+     * One MultiBox loss. priors [1,P,4,1] are those of d in the device's memory; loc [n,P,4,1],
+     * conf [n,P,C,1]; arm_loc, arm_conf the same of the stage before, or p NULL; truth [n,T,5,1]
+     * rows x0 y0 x1 y1 (parts of the picture) class (from 1; 0: no more rows, negative: ignored).
+     * match [n,P,5,1] gets label (-1: not counted, 0: negative, else class) and four targets;
+     * loss[0] = localisation, loss[1] = classification, loss[2] = number of positives. bwd reads
+     * match.
      */
-    void (*multibox_fwd)(struct backend *be, const struct multibox_desc *d, struct view loc,
-                         struct view conf, struct view arm_loc, struct view arm_conf,
-                         struct view truth, struct view match, real *loss, void *scratch);
+    void (*multibox_fwd)(struct backend *be, const struct multibox_desc *d, struct view priors,
+                         struct view loc, struct view conf, struct view arm_loc,
+                         struct view arm_conf, struct view truth, struct view match, real *loss,
+                         void *scratch);
     size_t (*multibox_scratch)(struct backend *be, const struct multibox_desc *d, struct view conf,
                                struct view truth);
     void (*multibox_bwd)(struct backend *be, const struct multibox_desc *d, struct view loc,

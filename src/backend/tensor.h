@@ -49,6 +49,14 @@ static inline struct view view_slice(struct view v, int first, int c)
     return v;
 }
 
+/* Image i alone: images lie behind each other in every layout. */
+static inline struct view view_image(struct view v, int i)
+{
+    v.p += (size_t)i * (size_t)v.rc * view_plane(v);
+    v.n = 1;
+    return v;
+}
+
 /* A dense buffer of the given shape at p. */
 static inline struct view view_dense(real *p, struct shape s)
 {

@@ -135,19 +135,19 @@ static const char *fast_conv_algorithm(struct backend *be, const struct conv_des
     return name[choose(d, x, y)];
 }
 
-static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                                struct view x, struct view y)
+static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
+                                const struct conv_use *use, struct view x, struct view y)
 {
     const struct cpu *cpu = be->ctx;
 
     if (choose(d, x, y) == ALG_DEPTHWISE) {
         return 0;
     }
-    if (pass == CONV_FWD) {
+    if (use->pass == CONV_FWD) {
         const struct corr c = forward_corr(d, x, y, 0);
         return corr_scratch(cpu, &c);
     }
-    if (pass == CONV_BWD_DATA) {
+    if (use->pass == CONV_BWD_DATA) {
         return backward_scratch(cpu, d, x, y);
     }
     return conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),

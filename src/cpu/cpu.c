@@ -20,6 +20,7 @@ static struct cpu *cpu_new(struct err *err)
         return NULL;
     }
     plain_entries(&c->ops);
+    c->ops.close = cpu_close;
     c->be.ops = &c->ops;
     c->be.ctx = c;
     return c;

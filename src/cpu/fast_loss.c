@@ -201,9 +201,10 @@ static void multibox_fwd_image(void *ctx, int chunk, int worker)
                    j->memory + (size_t)chunk * j->image_bytes);
 }
 
-static void fast_multibox_fwd(struct backend *be, const struct multibox_desc *d, struct view loc,
-                              struct view conf, struct view arm_loc, struct view arm_conf,
-                              struct view truth, struct view match, real *loss, void *scratch)
+static void fast_multibox_fwd(struct backend *be, const struct multibox_desc *d, struct view priors,
+                              struct view loc, struct view conf, struct view arm_loc,
+                              struct view arm_conf, struct view truth, struct view match,
+                              real *loss, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
     struct multibox j = {.d = d,
@@ -217,6 +218,7 @@ static void fast_multibox_fwd(struct backend *be, const struct multibox_desc *d,
                          .image_bytes = multibox_image_bytes(d, truth)};
     double total[3] = {0};
 
+    (void)priors; /* d has them too */
     j.memory = (char *)scratch + cache_lines((size_t)loc.n * 3 * sizeof(double));
     pool_run(cpu->pool, loc.n, multibox_fwd_image, &j);
     for (int n = 0; n < loc.n; n++) {

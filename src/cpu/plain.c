@@ -3,8 +3,10 @@
  */
 #include "plain.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <string.h>
 
 static void *plain_alloc(struct backend *be, size_t bytes)
@@ -19,12 +21,49 @@ static void plain_release(struct backend *be, void *p)
     mem_free(p);
 }
 
-static void plain_transfer(struct backend *be, void *dst, const void *src, size_t bytes)
+static size_t plain_free_bytes(struct backend *be)
 {
     (void)be;
-    if (bytes > 0) {
-        memcpy(dst, src, bytes);
+    return clock_memory_bytes();
+}
+
+static size_t image_count(struct view v)
+{
+    return (size_t)v.c * view_plane(v);
+}
+
+static void plain_write(struct backend *be, struct view y, const real *host)
+{
+    const size_t each = image_count(y);
+
+    (void)be;
+    for (int n = 0; each > 0 && n < y.n; n++) {
+        memcpy(view_at(y, n, 0), host + (size_t)n * each, each * sizeof *host);
     }
+}
+
+static void plain_read(struct backend *be, struct view x, real *host)
+{
+    const size_t each = image_count(x);
+
+    (void)be;
+    for (int n = 0; each > 0 && n < x.n; n++) {
+        memcpy(host + (size_t)n * each, view_at(x, n, 0), each * sizeof *host);
+    }
+}
+
+static bool plain_finite(struct backend *be, struct view x)
+{
+    (void)be;
+    for (int n = 0; n < x.n; n++) {
+        const real *px = view_at(x, n, 0);
+        for (size_t i = 0; i < image_count(x); i++) {
+            if (!isfinite(px[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 static void plain_sync(struct backend *be)
@@ -36,9 +75,11 @@ void plain_memory_entries(struct backend_ops *ops)
 {
     ops->alloc = plain_alloc;
     ops->release = plain_release;
-    ops->upload = plain_transfer;
-    ops->download = plain_transfer;
+    ops->free_bytes = plain_free_bytes;
     ops->sync = plain_sync;
+    ops->write = plain_write;
+    ops->read = plain_read;
+    ops->finite = plain_finite;
 }
 
 void plain_entries(struct backend_ops *ops)

@@ -15,10 +15,10 @@ static int tap(const struct conv_desc *d, int i, int k, int size)
     return at >= 0 && at < size ? (int)at : -1;
 }
 
-static size_t plain_conv_scratch(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                                 struct view x, struct view y)
+static size_t plain_conv_scratch(struct backend *be, const struct conv_desc *d,
+                                 const struct conv_use *use, struct view x, struct view y)
 {
-    (void)be, (void)d, (void)pass, (void)x, (void)y;
+    (void)be, (void)d, (void)use, (void)x, (void)y;
     return 0;
 }
 

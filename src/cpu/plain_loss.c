@@ -178,13 +178,14 @@ static size_t plain_multibox_scratch(struct backend *be, const struct multibox_d
     return multibox_scratch_bytes(d, truth.c);
 }
 
-static void plain_multibox_fwd(struct backend *be, const struct multibox_desc *d, struct view loc,
-                               struct view conf, struct view arm_loc, struct view arm_conf,
-                               struct view truth, struct view match, real *loss, void *scratch)
+static void plain_multibox_fwd(struct backend *be, const struct multibox_desc *d,
+                               struct view priors, struct view loc, struct view conf,
+                               struct view arm_loc, struct view arm_conf, struct view truth,
+                               struct view match, real *loss, void *scratch)
 {
     double total[3] = {0};
 
-    (void)be;
+    (void)be, (void)priors; /* d has them too */
     for (int n = 0; n < loc.n; n++) {
         double part[3];
         const struct multibox_input in = {.loc = view_at(loc, n, 0),

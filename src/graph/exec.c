@@ -3,7 +3,6 @@
  */
 #include "exec.h"
 
-#include "base/clock.h"
 #include "base/debug.h"
 
 #include <math.h>
@@ -11,7 +10,7 @@
 /* Refuses a plan that this machine cannot hold, and says what it could. */
 static enum vov_status check_memory(const struct exec *e, struct err *err)
 {
-    const size_t there = clock_memory_bytes();
+    const size_t there = e->be->ops->free_bytes(e->be);
     const size_t params = params_bytes(e->g);
     const size_t need = e->plan.arena_bytes + e->plan.scratch_bytes;
     const int batch = e->g->n_tensors > 0 ? e->g->tensors[0]->shape.n : 1;
@@ -39,6 +38,16 @@ static void fill_nan(const struct exec *e, void *p, size_t bytes)
     e->be->ops->block_fill(e->be, bytes / sizeof(real), p, (real)NAN);
 }
 
+static void write_constants(struct exec *e)
+{
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const struct tensor *t = e->g->tensors[i];
+        if (t->constant != NULL && t->val.p != NULL) {
+            exec_set(e, t, t->constant);
+        }
+    }
+}
+
 static enum vov_status open_memory(struct exec *e, const struct plan_options *opt, struct err *err)
 {
     struct graph *g = e->g;
@@ -64,6 +73,7 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
     if (debug_on(DEBUG_POISON)) {
         fill_nan(e, e->arena, e->plan.arena_bytes);
     }
+    write_constants(e);
     return VOV_OK;
 }
 
@@ -91,40 +101,22 @@ void exec_close(struct exec *e)
 
 void exec_set(struct exec *e, const struct tensor *t, const real *host)
 {
-    const size_t each = (size_t)t->shape.c * view_plane(t->val);
-
-    for (int i = 0; i < t->shape.n; i++) {
-        e->be->ops->upload(e->be, view_at(t->val, i, 0), host + (size_t)i * each,
-                           each * sizeof *host);
-    }
+    e->be->ops->write(e->be, t->val, host);
 }
 
 void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host)
 {
-    e->be->ops->download(e->be, host, view_at(t->val, image, 0),
-                         (size_t)t->shape.c * view_plane(t->val) * sizeof *host);
+    e->be->ops->read(e->be, view_image(t->val, image), host);
 }
 
 void exec_get(const struct exec *e, const struct tensor *t, real *host)
 {
-    const size_t each = (size_t)t->shape.c * view_plane(t->val);
-
-    for (int i = 0; i < t->shape.n; i++) {
-        exec_get_image(e, t, i, host + (size_t)i * each);
-    }
+    e->be->ops->read(e->be, t->val, host);
 }
 
-/* Whether all numbers of a view are finite. */
 static bool view_finite(const struct exec *e, struct view v)
 {
-    const size_t each = (size_t)v.c * view_plane(v);
-
-    for (int i = 0; i < v.n; i++) {
-        if (!isfinite(e->be->ops->block_sumsq(e->be, each, view_at(v, i, 0)))) {
-            return false;
-        }
-    }
-    return true;
+    return e->be->ops->finite(e->be, v);
 }
 
 /* VOV_CHECK: what the step has just written. */
@@ -160,7 +152,8 @@ static void poison(const struct exec *e, int step)
 {
     for (int i = 0; i < e->plan.n_items; i++) {
         const struct plan_item *it = &e->plan.items[i];
-        const bool keep = (e->g->tensors[i / 2]->flags & T_KEEP) != 0;
+        const struct tensor *t = e->g->tensors[i / 2];
+        const bool keep = (t->flags & T_KEEP) != 0 || t->constant != NULL;
         if (it->bytes > 0 && alive(it, step) && !alive(it, step + 1) && !keep) {
             fill_nan(e, (char *)e->arena + it->offset, it->bytes);
         }

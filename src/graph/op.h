@@ -43,6 +43,8 @@ struct tensor {
     struct view val;       /* bound from the plan */
     struct view grad;      /* p is NULL when no gradient is kept */
 
+    const real *constant; /* numbers that never change, dense NCHW; NULL: it has none */
+
     /* Of parameters only. */
     enum param_kind kind;
     struct param_init init;

@@ -117,15 +117,20 @@ static void draw(const struct tensor *t, uint64_t seed, real *out)
 
 enum vov_status params_init(struct params *p, uint64_t seed, struct err *err)
 {
-    real *host = mem_alloc(p->count + 1, sizeof *host);
+    size_t most = 1;
 
+    for (int i = 0; i < p->n; i++) {
+        const size_t n = shape_count(p->tensor[i]->shape);
+        most = n > most ? n : most;
+    }
+    real *host = mem_alloc(most, sizeof *host);
     if (host == NULL) {
-        return err_nomem(err, p->count * sizeof *host);
+        return err_nomem(err, most * sizeof *host);
     }
     for (int i = 0; i < p->n; i++) {
-        draw(p->tensor[i], seed, host + p->tensor[i]->offset);
+        draw(p->tensor[i], seed, host);
+        params_set(p, p->val, p->tensor[i], host);
     }
-    p->be->ops->upload(p->be, p->val, host, p->count * sizeof *host);
     mem_free(host);
     return VOV_OK;
 }
@@ -140,14 +145,14 @@ struct tensor *params_find(const struct params *p, const char *name)
     return NULL;
 }
 
-void params_get(const struct params *p, const real *which, const struct tensor *t, real *out)
+void params_get(const struct params *p, real *which, const struct tensor *t, real *out)
 {
-    p->be->ops->download(p->be, out, which + t->offset, shape_count(t->shape) * sizeof *out);
+    p->be->ops->read(p->be, view_dense(which + t->offset, t->shape), out);
 }
 
 void params_set(const struct params *p, real *which, const struct tensor *t, const real *in)
 {
-    p->be->ops->upload(p->be, which + t->offset, in, shape_count(t->shape) * sizeof *in);
+    p->be->ops->write(p->be, view_dense(which + t->offset, t->shape), in);
 }
 
 static bool same_size(const struct tensor *a, const struct tensor *b)

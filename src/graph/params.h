@@ -29,8 +29,9 @@ enum vov_status params_init(struct params *p, uint64_t seed, struct err *err);
 
 struct tensor *params_find(const struct params *p, const char *name); /* NULL: none */
 
-/* Host copies of one parameter, dense; n must be its count. which: p->val, grad or mom. */
-void params_get(const struct params *p, const real *which, const struct tensor *t, real *out);
+/* One parameter to and from the host's memory, dense and in the order that its shape says. which:
+ * p->val, grad or mom. */
+void params_get(const struct params *p, real *which, const struct tensor *t, real *out);
 void params_set(const struct params *p, real *which, const struct tensor *t, const real *in);
 
 /* Copies values by name from another model's block (a training graph's into an inference graph's);

@@ -71,13 +71,13 @@ static void touch_backward(struct plan *p, const struct plan_options *opt, const
     touch_grad(p, n->out[0], step);
 }
 
-/* What the caller writes before a pass or reads after it. */
+/* What is written before a pass or read after it, by the caller or as a constant. */
 static void touch_caller(struct plan *p, const struct plan_options *opt, const struct tensor *t)
 {
-    if ((t->flags & T_INPUT) != 0) {
+    if ((t->flags & T_INPUT) != 0 || t->constant != NULL) {
         touch_value(p, opt, t, 0);
     }
-    if ((t->flags & T_KEEP) != 0) {
+    if ((t->flags & T_KEEP) != 0 || t->constant != NULL) {
         touch(&p->items[2 * t->root->id], 0, p->n_steps - 1);
     }
 }

@@ -19,11 +19,24 @@ static void list(char *text, size_t size, const char *name)
     }
 }
 
+/* A matrix whose rows are images of the graph: a connected layer's weight. */
+static bool is_matrix(const struct st_tensor *a, struct shape b)
+{
+    size_t columns = a->rank >= 2 ? a->dim[1] : 0;
+    for (int i = 2; i < a->rank; i++) {
+        columns = a->dim[i] == 1 ? columns : 0;
+    }
+    return columns > 0 && a->dim[0] == (size_t)b.n && columns == shape_count(b) / (size_t)b.n;
+}
+
 /* Trailing and leading ones do not count: a bias is [64] in files and [1, 64, 1, 1] in graphs. */
 static bool same_shape(const struct st_tensor *a, struct shape b)
 {
     const size_t want[4] = {(size_t)b.n, (size_t)b.c, (size_t)b.h, (size_t)b.w};
     int i = 0, k = 0;
+    if (is_matrix(a, b)) {
+        return true;
+    }
     while (true) {
         while (i < a->rank && a->dim[i] == 1) {
             i++;

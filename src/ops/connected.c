@@ -1,6 +1,6 @@
 /*
  * connected.c - y[n,o] = act(sum over k of w[o,k] * x[n,k] + bias[o]), where k counts all of an
- * image's numbers. The weight is [out_c, c*h*w].
+ * image's numbers. The weight is [out_c, c, h, w]: each row lies in memory as an image does.
  */
 #include "util.h"
 
@@ -23,7 +23,7 @@ static enum vov_status connected_infer(struct graph *g, struct node *n, struct e
         init = (struct param_init){INIT_UNIFORM, 1 / sqrt((double)k)};
     }
     graph_out(g, n, (struct shape){x.n, a->out_c, 1, 1});
-    graph_param(g, n, "weight", (struct shape){a->out_c, k, 1, 1}, PARAM_WEIGHT, init);
+    graph_param(g, n, "weight", (struct shape){a->out_c, x.c, x.h, x.w}, PARAM_WEIGHT, init);
     if (a->bias) {
         graph_param(g, n, "bias", (struct shape){1, a->out_c, 1, 1}, PARAM_BIAS, zero);
     }
@@ -37,20 +37,53 @@ static void connected_saves(const struct node *n, unsigned *in, unsigned *out)
     *out = a->act != ACT_LINEAR;
 }
 
+/* Whether each image's numbers lie side by side on every device. Else a dense copy is made. */
+static bool has_rows(struct view v)
+{
+    return view_plane(v) == 1 || v.c == v.rc;
+}
+
+static struct view dense_copy(const struct node *n, const struct op_ctx *ctx)
+{
+    return view_dense(ctx->scratch, n->in[0]->shape);
+}
+
+static size_t connected_scratch(const struct node *n, struct backend *be, bool training)
+{
+    (void)be, (void)training;
+    return has_rows(n->in[0]->val) ? 0 : shape_count(n->in[0]->shape) * sizeof(real);
+}
+
 /* A view as a matrix of one row for each image: where it begins, and how far rows lie apart. */
 static real *rows(struct view v, int *step)
 {
     *step = v.rc * v.h * v.w;
-    return view_at(v, 0, 0);
+    return v.p + v.c0;
+}
+
+static const real *input_rows(const struct node *n, const struct op_ctx *ctx, int *step)
+{
+    struct view x = n->in[0]->val;
+    if (!has_rows(x)) {
+        x = dense_copy(n, ctx);
+        ctx->be->ops->copy(ctx->be, n->in[0]->val, 0, x);
+    }
+    return rows(x, step);
+}
+
+static int row_length(const struct node *n)
+{
+    const struct shape w = n->param[0]->shape;
+    return w.c * w.h * w.w;
 }
 
 static void connected_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct connected_attr *a = n->attr;
     const struct view y = n->out[0]->val;
-    const int k = n->param[0]->shape.c;
+    const int k = row_length(n);
     int ldx, ldy;
-    const real *px = rows(n->in[0]->val, &ldx);
+    const real *px = input_rows(n, ctx, &ldx);
     real *py = rows(y, &ldy);
     ctx->be->ops->gemm(ctx->be, false, true, y.n, a->out_c, k, px, ldx, n->param[0]->val.p, k, 0,
                        py, ldy);
@@ -59,22 +92,36 @@ static void connected_forward(const struct node *n, const struct op_ctx *ctx)
     }
 }
 
+static void input_gradient(const struct node *n, const struct op_ctx *ctx, const real *pdy, int ldy)
+{
+    const struct backend_ops *ops = ctx->be->ops;
+    const struct view dx = n->in[0]->grad;
+    const bool direct = has_rows(dx);
+    const struct view to = direct ? dx : dense_copy(n, ctx);
+    const int k = row_length(n);
+    int ldx;
+    real *pdx = rows(to, &ldx);
+    ops->gemm(ctx->be, false, false, dx.n, k, n->param[0]->shape.n, pdy, ldy, n->param[0]->val.p, k,
+              direct ? node_beta(n, 0) : 0, pdx, ldx);
+    if (!direct) {
+        ops->copy(ctx->be, to, node_beta(n, 0), dx);
+    }
+}
+
 static void connected_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct connected_attr *a = n->attr;
     const struct backend_ops *ops = ctx->be->ops;
     const struct view dy = n->out[0]->grad;
-    const int k = n->param[0]->shape.c;
+    const int k = row_length(n);
     int ldy, ldx;
     unfuse_act(n, ctx, a->act);
     const real *pdy = rows(dy, &ldy);
     if (n->gmode[0] != GRAD_NONE) {
-        real *pdx = rows(n->in[0]->grad, &ldx);
-        ops->gemm(ctx->be, false, false, dy.n, k, a->out_c, pdy, ldy, n->param[0]->val.p, k,
-                  node_beta(n, 0), pdx, ldx);
+        input_gradient(n, ctx, pdy, ldy);
     }
     if (param_learns(n->param[0])) {
-        const real *px = rows(n->in[0]->val, &ldx);
+        const real *px = input_rows(n, ctx, &ldx);
         ops->gemm(ctx->be, true, false, a->out_c, k, dy.n, pdy, ldy, px, ldx, 1,
                   n->param[0]->grad.p, k);
     }
@@ -103,6 +150,7 @@ const struct op_type op_connected = {
     .saves = connected_saves,
     .view_out = true,
     .infer = connected_infer,
+    .scratch = connected_scratch,
     .forward = connected_forward,
     .backward = connected_backward,
     .cost = connected_count,

@@ -37,14 +37,15 @@ static void conv_saves(const struct node *n, unsigned *in, unsigned *out)
 static size_t conv_scratch(const struct node *n, struct backend *be, bool training)
 {
     const struct conv_attr *a = n->attr;
-    const int last = training ? CONV_BWD_WEIGHT : CONV_FWD;
-    size_t most = 0;
-    for (int pass = CONV_FWD; pass <= last; pass++) {
-        const size_t bytes =
-            be->ops->conv_scratch(be, &a->d, (enum conv_pass)pass, n->in[0]->val, n->out[0]->val);
-        most = bytes > most ? bytes : most;
+    struct conv_use use[3] = {{.pass = CONV_FWD, .bias = a->bias, .act = a->act}};
+    int uses = 1;
+    if (training && n->gmode[0] != GRAD_NONE) {
+        use[uses++] = (struct conv_use){.pass = CONV_BWD_DATA, .add = n->gmode[0] == GRAD_ADD};
     }
-    return most;
+    if (training && param_learns(n->param[0])) {
+        use[uses++] = (struct conv_use){.pass = CONV_BWD_WEIGHT, .bias = a->bias};
+    }
+    return most_scratch(be, &a->d, use, uses, n->in[0]->val, n->out[0]->val);
 }
 
 static void conv_forward(const struct node *n, const struct op_ctx *ctx)

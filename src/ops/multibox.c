@@ -36,6 +36,10 @@ static enum vov_status multibox_infer(struct graph *g, struct node *n, struct er
         loss->flags |= T_LOSS | T_KEEP;
     }
     graph_out(g, n, (struct shape){n->in[LOC]->shape.n, p, 5, 1});
+    struct tensor *priors = graph_out(g, n, (struct shape){1, p, 4, 1});
+    if (priors != NULL) {
+        priors->constant = &a->d.priors[0].x0;
+    }
     return VOV_OK;
 }
 
@@ -51,7 +55,7 @@ static void multibox_forward(const struct node *n, const struct op_ctx *ctx)
     const struct multibox_attr *a = n->attr;
     const struct view none = {0};
     const bool refined = n->n_in > ARM_CONF;
-    ctx->be->ops->multibox_fwd(ctx->be, &a->d, n->in[LOC]->val, n->in[CONF]->val,
+    ctx->be->ops->multibox_fwd(ctx->be, &a->d, n->out[2]->val, n->in[LOC]->val, n->in[CONF]->val,
                                refined ? n->in[ARM_LOC]->val : none,
                                refined ? n->in[ARM_CONF]->val : none, n->in[TRUTH]->val,
                                n->out[1]->val, n->out[0]->val.p, ctx->scratch);

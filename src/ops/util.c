@@ -48,6 +48,17 @@ long long conv_size(int in, int k, const struct conv_desc *d)
     return left < 0 ? 0 : left / d->stride + 1;
 }
 
+size_t most_scratch(struct backend *be, const struct conv_desc *d, const struct conv_use *use,
+                    int n, struct view x, struct view y)
+{
+    size_t most = 0;
+    for (int i = 0; i < n; i++) {
+        const size_t bytes = be->ops->conv_scratch(be, d, &use[i], x, y);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 struct param_init init_or_he(struct param_init given, double fan_in)
 {
     if (given.kind == INIT_CONST && given.scale == 0) {

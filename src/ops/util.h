@@ -16,6 +16,10 @@ enum vov_status conv_check(const struct conv_attr *a, int in_c, struct err *err)
 /* Rows that a convolution leaves of `in`, less than 1 when it leaves none. */
 long long conv_size(int in, int k, const struct conv_desc *d);
 
+/* The largest conv_scratch() of n uses of one convolution. */
+size_t most_scratch(struct backend *be, const struct conv_desc *d, const struct conv_use *use,
+                    int n, struct view x, struct view y);
+
 /* `given`, or He's normal for this fan-in when it is all zeros. */
 struct param_init init_or_he(struct param_init given, double fan_in);
 

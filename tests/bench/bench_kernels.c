@@ -85,8 +85,8 @@ static void bench_conv(struct backend *be, const struct layer *l, int batch)
 
     printf("%-22s", l->name);
     for (int pass = CONV_FWD; pass <= CONV_BWD_WEIGHT; pass++) {
-        t.scratch =
-            mem_alloc_aligned(be->ops->conv_scratch(be, &d, (enum conv_pass)pass, t.x, t.y));
+        t.scratch = mem_alloc_aligned(be->ops->conv_scratch(
+            be, &d, &(struct conv_use){.pass = (enum conv_pass)pass}, t.x, t.y));
         printf(" %7.1f", flops / time_pass(be, &d, (enum conv_pass)pass, &t) / 1e9);
         fflush(stdout);
         mem_free(t.scratch);

@@ -80,6 +80,15 @@ static const struct op_type op_source = {
 
 /* ---- probe: loss = sum of r * x ---- */
 
+/* The numbers of a view, dense; to be freed. */
+static real *host_copy(struct backend *be, struct view v)
+{
+    real *host = calloc((size_t)v.n * (size_t)v.c * view_plane(v) + 1, sizeof *host);
+    ck_assert_ptr_nonnull(host);
+    be->ops->read(be, v, host);
+    return host;
+}
+
 static real probe_weight(const struct node *n, size_t i)
 {
     struct rng r = rng_open(99, RNG_TEST, (uint64_t)n->index, i);
@@ -98,30 +107,27 @@ static enum vov_status probe_infer(struct graph *g, struct node *n, struct err *
 
 static void probe_forward(const struct node *n, const struct op_ctx *ctx)
 {
-    const struct view x = n->in[0]->val;
-    const size_t each = (size_t)x.c * view_plane(x);
+    const size_t count = shape_count(n->in[0]->shape);
+    real *x = host_copy(ctx->be, n->in[0]->val);
     double sum = 0;
-    (void)ctx;
-    for (int i = 0; i < x.n; i++) {
-        for (size_t k = 0; k < each; k++) {
-            sum += (double)(view_at(x, i, 0)[k] * probe_weight(n, (size_t)i * each + k));
-        }
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)(x[i] * probe_weight(n, i));
     }
-    n->out[0]->val.p[0] = (real)sum;
+    const real loss = (real)sum;
+    ctx->be->ops->write(ctx->be, n->out[0]->val, &loss);
+    free(x);
 }
 
 static void probe_backward(const struct node *n, const struct op_ctx *ctx)
 {
-    const struct view dx = n->in[0]->grad;
-    const size_t each = (size_t)dx.c * view_plane(dx);
-    (void)ctx;
-    for (int i = 0; i < dx.n; i++) {
-        for (size_t k = 0; k < each; k++) {
-            real *p = view_at(dx, i, 0) + k;
-            const real r = probe_weight(n, (size_t)i * each + k);
-            *p = n->gmode[0] == GRAD_ADD ? *p + r : r;
-        }
+    const size_t count = shape_count(n->in[0]->shape);
+    real *dx = host_copy(ctx->be, n->in[0]->grad);
+    for (size_t i = 0; i < count; i++) {
+        const real r = probe_weight(n, i);
+        dx[i] = n->gmode[0] == GRAD_ADD ? dx[i] + r : r;
     }
+    ctx->be->ops->write(ctx->be, n->in[0]->grad, dx);
+    free(dx);
 }
 
 static const struct op_type op_probe = {
@@ -237,12 +243,15 @@ static void fill_params(struct case_net *net)
             key = key * 131 + (unsigned char)*s;
         }
         struct rng r = rng_open(5, RNG_TEST, key, 0);
+        real *value = calloc(shape_count(t->shape), sizeof *value);
         for (size_t k = 0; k < shape_count(t->shape); k++) {
             const double v = rng_normal(&r);
-            t->val.p[k] = (real)(t->kind == PARAM_VAR     ? 0.5 + v * v
-                                 : t->kind == PARAM_GAMMA ? 1 + 0.3 * v
-                                                          : v);
+            value[k] = (real)(t->kind == PARAM_VAR     ? 0.5 + v * v
+                              : t->kind == PARAM_GAMMA ? 1 + 0.3 * v
+                                                       : v);
         }
+        params_set(p, p->val, t, value);
+        free(value);
     }
 }
 
@@ -266,7 +275,8 @@ static double total_loss(const struct op_case *c, const struct case_net *net)
         const struct node *n = net->g.nodes[i];
         if ((n->out[0]->flags & T_LOSS) != 0) {
             const bool probe = n->type == &op_probe;
-            const real *v = n->out[0]->val.p;
+            real v[3] = {0};
+            exec_get(&net->e, n->out[0], v);
             const double value = (double)v[0] + (n->type == &op_multibox ? (double)v[1] : 0);
             sum += value * (probe || c->weight == 0 ? 1 : c->weight);
         }
@@ -343,6 +353,17 @@ static void compare_outputs(const struct op_case *c, const char *what, const str
     free(b);
 }
 
+static void compare_param(const struct op_case *c, const struct tensor *t, const struct params *p,
+                          real *want, const struct params *q, real *got)
+{
+    const size_t n = shape_count(t->shape);
+    real *a = calloc(2 * n, sizeof *a);
+    params_get(p, want, t, a);
+    params_get(q, got, t, a + n);
+    compare(c, t->name, a, a + n, n);
+    free(a);
+}
+
 /* Values (running statistics among them) and gradients of all parameters, sources included. */
 static void compare_params(const struct op_case *c, const struct case_net *want,
                            const struct case_net *got)
@@ -351,10 +372,9 @@ static void compare_params(const struct op_case *c, const struct case_net *want,
     ck_assert_msg(p->count == q->count, "%s: parameters", c->name);
     for (int i = 0; i < p->n; i++) {
         const struct tensor *t = p->tensor[i];
-        const size_t n = shape_count(t->shape);
-        compare(c, t->name, p->val + t->offset, q->val + t->offset, n);
+        compare_param(c, t, p, p->val, q, q->val);
         if (p->grad != NULL) {
-            compare(c, t->name, p->grad + t->offset, q->grad + t->offset, n);
+            compare_param(c, t, p, p->grad, q, q->grad);
         }
     }
 }
@@ -374,14 +394,15 @@ static void check_pads(const struct op_case *c, const struct case_net *net)
         }
         const size_t plane = view_plane(n->out[0]->val);
         const size_t each = plane * (size_t)n->out[0]->shape.c;
+        const struct tensor *t = n->in[0]->producer->param[0];
+        real *grad = host_copy(net->e.be, t->grad);
         for (size_t image = 0; image < (size_t)n->out[0]->shape.n; image++) {
             for (size_t k = 0; k < 2 * plane; k++) {
-                const struct tensor *t = n->in[0]->producer->param[0];
-                ck_assert_msg(t->grad.p[image * 2 * plane + k] ==
-                                  probe_weight(probe, image * each + k),
+                ck_assert_msg(grad[image * 2 * plane + k] == probe_weight(probe, image * each + k),
                               "%s: gradient of the pad before %s", c->name, n->in[1]->name);
             }
         }
+        free(grad);
     }
 }
 

@@ -72,7 +72,8 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     const struct conv_desc *d = &r->c->d;
     const struct view x = case_bind(r->x, buf[r->ix]), y = case_bind(r->y, buf[r->iy]);
     real *w = buf[r->iw], *bias = r->c->bias ? buf[r->ib] : NULL;
-    const size_t bytes = be->ops->conv_scratch(be, d, r->pass, x, y);
+    const struct conv_use use = {r->pass, r->c->bias, r->c->act, r->c->beta != 0};
+    const size_t bytes = be->ops->conv_scratch(be, d, &use, x, y);
     unsigned char *scratch = mem_alloc_aligned(bytes + 64);
 
     ck_assert_ptr_nonnull(scratch);

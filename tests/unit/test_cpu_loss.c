@@ -230,7 +230,7 @@ static void run_multibox(struct backend *be, const void *args, real *const buf[]
     const struct view none = {0};
     void *scratch = mem_alloc_aligned(be->ops->multibox_scratch(be, d, conf, truth));
 
-    be->ops->multibox_fwd(be, d, loc, conf, none, none, truth, match, buf[4], scratch);
+    be->ops->multibox_fwd(be, d, none, loc, conf, none, none, truth, match, buf[4], scratch);
     be->ops->multibox_bwd(be, d, loc, conf, match, buf[4], (real)0.5, 0,
                           view_dense(buf[5], (struct shape){IMAGES, PRIORS, 4, 1}), 1,
                           view_dense(buf[6], (struct shape){IMAGES, PRIORS, CLASSES, 1}));
