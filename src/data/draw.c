@@ -50,9 +50,20 @@ void draw_frame(struct image *img, const int at[4], int thick, struct color c)
     draw_rect(img, at[2] - thick, at[1], at[2], at[3], c);
 }
 
+/* Bytes of a UTF-8 character behind its first are no character of their own. */
+static bool begins_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
 int draw_text_width(int zoom, const char *text)
 {
-    return (int)strlen(text) * (FONT_WIDTH + 1) * zoom;
+    int n = 0;
+
+    for (; *text != '\0'; text++) {
+        n += begins_character(*text);
+    }
+    return n * (FONT_WIDTH + 1) * zoom;
 }
 
 int draw_text_height(int zoom)
@@ -62,14 +73,18 @@ int draw_text_height(int zoom)
 
 void draw_text(struct image *img, int x, int y, int zoom, struct color c, const char *text)
 {
-    for (; *text != '\0'; text++, x += (FONT_WIDTH + 1) * zoom) {
+    for (; *text != '\0'; text++) {
         const uint8_t *rows = font_glyph((unsigned char)*text);
+        if (!begins_character(*text)) {
+            continue;
+        }
         for (int i = 0; i < FONT_WIDTH * FONT_HEIGHT; i++) {
             const int px = x + i % FONT_WIDTH * zoom, py = y + i / FONT_WIDTH * zoom;
             if (rows[i / FONT_WIDTH] >> (FONT_WIDTH - 1 - i % FONT_WIDTH) & 1) {
                 draw_rect(img, px, py, px + zoom, py + zoom, c);
             }
         }
+        x += (FONT_WIDTH + 1) * zoom;
     }
 }
 

@@ -1,0 +1,309 @@
+/*
+ * test_image_values.c - pixels. What image_read makes of the odd pictures of ../shared/data/broken
+ * is what PIL makes of them; image_fit is bilinear with half-pixel centres, computed here once more
+ * from the formula; and pictures that Darknet resized are met by Darknet's own formula over our
+ * pixels. The references are left out where ../shared is missing.
+ */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "data/image.h"
+#include "run.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const broken = "../shared/data/broken";
+static const char *const golden = "../shared/data/resize_golden";
+static const char *const shared = "../shared/data";
+
+static json *read_list(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    struct err err = {0};
+    json *list = NULL;
+
+    ck_assert_msg(json_read(path, 1 << 24, &list, &err) == VOV_OK, "%s", err.msg);
+    mem_free(path);
+    return list;
+}
+
+static double number(const json *list, int i)
+{
+    const json *v = cJSON_GetArrayItem(list, i);
+
+    ck_assert(cJSON_IsNumber(v));
+    return v->valuedouble;
+}
+
+static const uint8_t *pixel_at(const struct image *img, int x, int y)
+{
+    return img->rgb + 3 * ((size_t)y * (size_t)img->width + (size_t)x);
+}
+
+/* Where the stored top left corner is after turning: EXIF names the sides that row 0 and column 0
+ * are of. Only the orientations that the pictures have. */
+static const uint8_t *stored_corner(const struct image *img, const char *file)
+{
+    if (strstr(file, "orientation_6") != NULL) {
+        return pixel_at(img, img->width - 1, 0);
+    }
+    if (strstr(file, "portrait_8") != NULL) {
+        return pixel_at(img, 0, img->height - 1);
+    }
+    return pixel_at(img, 0, 0);
+}
+
+static bool is_turned(const char *file)
+{
+    return strstr(file, "orientation_6") != NULL || strstr(file, "portrait_8") != NULL;
+}
+
+/* 16 bits keep their high 8, where the reference divides by 257 and does not round. */
+static double tolerance(const json *want)
+{
+    const char *mode = json_str(want, "pil_mode");
+
+    return mode != NULL && strcmp(mode, "I") == 0 ? 0.51 : 0.01;
+}
+
+static void compare_picture(const struct image *img, const char *file, const json *want)
+{
+    const size_t n = (size_t)img->width * (size_t)img->height;
+    const bool turned = is_turned(file);
+    double sum[3] = {0};
+    long long w = 0, h = 0;
+
+    ck_assert(json_int(want, "width", &w) && json_int(want, "height", &h));
+    ck_assert_msg(img->width == (turned ? h : w) && img->height == (turned ? w : h),
+                  "%s: %d x %d, not %lld x %lld", file, img->width, img->height, w, h);
+    for (size_t i = 0; i < n * 3; i++) {
+        sum[i % 3] += img->rgb[i];
+    }
+    const uint8_t *corner = stored_corner(img, file);
+    for (int c = 0; c < 3; c++) {
+        const double mean = number(json_get(want, "mean_rgb"), c);
+        const double first = number(json_get(want, "pixel_0_0"), c);
+        ck_assert_msg(fabs(sum[c] / (double)n - mean) <= tolerance(want),
+                      "%s: channel %d has the mean %.3f, not %.3f", file, c, sum[c] / (double)n,
+                      mean);
+        ck_assert_msg(fabs(corner[c] - first) <= 1, "%s: corner[%d] is %d, not %g", file, c,
+                      corner[c], first);
+    }
+}
+
+START_TEST(odd_pictures_as_pil_reads_them)
+{
+    json *cases = read_list(broken, "cases.json");
+    const json *j;
+    int compared = 0;
+
+    cJSON_ArrayForEach(j, cases)
+    {
+        const char *file = json_str(j, "file");
+        const json *want = json_get(j, "reference");
+        struct image img;
+        struct err err = {0};
+        if (want == NULL || json_get(want, "mean_rgb") == NULL ||
+            strcmp(json_str(j, "verdict"), "error") == 0) {
+            continue;
+        }
+        char *path = path_join(broken, file);
+        const enum vov_status status = image_read(path, NULL, &img, &err);
+        mem_free(path);
+        if (status != VOV_OK) { /* refused, as "either" allows */
+            ck_assert_str_eq(json_str(j, "verdict"), "either");
+            continue;
+        }
+        compare_picture(&img, file, want);
+        image_free(&img);
+        compared++;
+    }
+    ck_assert_int_ge(compared, 26);
+    json_free(cases);
+}
+END_TEST
+
+/* The picture's channel c at a place between pixels, clamped at the edges. */
+static double between(const struct image *img, double x, double y, int c)
+{
+    const double cx = fmin(fmax(x, 0), img->width - 1), cy = fmin(fmax(y, 0), img->height - 1);
+    const int x0 = (int)cx, y0 = (int)cy;
+    const int x1 = x0 + 1 < img->width ? x0 + 1 : x0, y1 = y0 + 1 < img->height ? y0 + 1 : y0;
+    const double a = cx - x0, b = cy - y0;
+
+    return (1 - b) * ((1 - a) * pixel_at(img, x0, y0)[c] + a * pixel_at(img, x1, y0)[c]) +
+           b * ((1 - a) * pixel_at(img, x0, y1)[c] + a * pixel_at(img, x1, y1)[c]);
+}
+
+static struct image noise(int width, int height)
+{
+    struct image img = {mem_alloc((size_t)width * (size_t)height, 3), width, height};
+    struct rng r = rng_open(3, RNG_TEST, (uint64_t)width, (uint64_t)height);
+
+    ck_assert_ptr_nonnull(img.rgb);
+    for (int i = 0; i < width * height * 3; i++) {
+        img.rgb[i] = (uint8_t)rng_int(&r, 256);
+    }
+    return img;
+}
+
+static void check_fit(int from_w, int from_h, const struct pixels *px)
+{
+    struct image img = noise(from_w, from_h);
+    const int w = px->width, h = px->height;
+    real *planes = mem_alloc((size_t)w * (size_t)h * 3, sizeof *planes);
+    struct placing at;
+
+    ck_assert_int_eq(image_fit(&img, px, planes, &at), VOV_OK);
+    for (int i = 0; i < w * h * 3; i++) {
+        const int plane = i / (w * h), c = px->bgr ? 2 - plane : plane;
+        const double x = (i % w + 0.5 - at.off_x) / at.scale_x - 0.5;
+        const double y = (i / w % h + 0.5 - at.off_y) / at.scale_y - 0.5;
+        const bool inside = x > -0.5 && x < from_w - 0.5 && y > -0.5 && y < from_h - 0.5;
+        const double v = (between(&img, x, y, c) - px->mean[plane]) / px->std[plane];
+        ck_assert_double_eq_tol((double)planes[i], inside ? v : 0, 2e-3);
+    }
+    mem_free(planes);
+    image_free(&img);
+}
+
+START_TEST(fit_is_bilinear_with_half_pixel_centres)
+{
+    static const int sizes[][4] = {{40, 30, 17, 23}, {17, 23, 40, 30}, {64, 48, 32, 24},
+                                   {1, 1, 9, 5},     {9, 7, 9, 7},     {300, 2, 5, 40}};
+    struct pixels px = {.mean = {104, 117, 123}, .std = {1, 58, 57}};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        px.width = sizes[i][2];
+        px.height = sizes[i][3];
+        px.bgr = i % 2 == 1;
+        px.letterbox = false;
+        check_fit(sizes[i][0], sizes[i][1], &px);
+        px.letterbox = true;
+        check_fit(sizes[i][0], sizes[i][1], &px);
+    }
+}
+END_TEST
+
+static void read_values(const char *path, size_t n, bool bytes, float *v)
+{
+    struct buf file = {0};
+    struct err err = {0};
+
+    ck_assert_msg(file_read(path, 1 << 24, &file, &err) == VOV_OK, "%s", err.msg);
+    ck_assert_uint_eq(file.n, bytes ? n : n * sizeof *v);
+    for (size_t i = 0; i < n; i++) {
+        if (bytes) {
+            v[i] = (float)(uint8_t)file.p[i] / 255;
+        } else {
+            memcpy(&v[i], file.p + i * sizeof *v, sizeof *v);
+        }
+    }
+    buf_free(&file);
+}
+
+/* Darknet's resize_image puts the corner pixels of both pictures on each other. */
+static double darknet_value(const struct image *img, int w, int h, int x, int y, int c)
+{
+    const double sx = w > 1 ? x * (img->width - 1.0) / (w - 1) : img->width - 1;
+    const double sy = h > 1 ? y * (img->height - 1.0) / (h - 1) : img->height - 1;
+
+    return between(img, sx, sy, c) / 255;
+}
+
+/* The part of the input that Darknet's letterbox_image fills, in whole pixels rounded down. */
+static void darknet_part(const struct image *img, bool letterbox, int w, int h, int part[4])
+{
+    const bool wide = (double)w / img->width < (double)h / img->height;
+
+    part[2] = letterbox && !wide ? img->width * h / img->height : w;
+    part[3] = letterbox && wide ? img->height * w / img->width : h;
+    part[0] = (w - part[2]) / 2;
+    part[1] = (h - part[3]) / 2;
+}
+
+/* One value of a reference: near Darknet's formula over our pixels, grey in the bars. */
+static double reference_error(const struct image *img, const int part[4], const int size[2], int i,
+                              double want)
+{
+    const int w = size[0], h = size[1];
+    const int x = i % w - part[0], y = i / w % h - part[1], c = i / (w * h);
+
+    if (x < 0 || y < 0 || x >= part[2] || y >= part[3]) {
+        return fabs(want - 0.5);
+    }
+    return fabs(want - darknet_value(img, part[2], part[3], x, y, c));
+}
+
+static void compare_golden(const json *j, const struct image *img)
+{
+    const json *shape = json_get(j, "shape");
+    const int h = (int)number(shape, 1), w = (int)number(shape, 2), n = 3 * h * w;
+    const bool letterbox = strcmp(json_str(j, "mode"), "letterbox") == 0;
+    const struct pixels px = {.width = w,
+                              .height = h,
+                              .mean = {127.5, 127.5, 127.5},
+                              .std = {255, 255, 255},
+                              .letterbox = letterbox};
+    char *path = path_join(golden, json_str(j, "file"));
+    float *want = mem_alloc((size_t)n, sizeof *want);
+    real *ours = mem_alloc((size_t)n, sizeof *ours);
+    struct placing at;
+    double mean = 0, mean_want = 0, worst = 0;
+    int part[4];
+
+    read_values(path, (size_t)n, strstr(path, ".u8") != NULL, want);
+    darknet_part(img, letterbox, w, h, part);
+    ck_assert_int_eq(image_fit(img, &px, ours, &at), VOV_OK);
+    for (int i = 0; i < n; i++) {
+        const double v = (double)want[i];
+        worst = fmax(worst, reference_error(img, part, (int[]){w, h}, i, v));
+        mean += (double)ours[i] + 0.5;
+        mean_want += v;
+    }
+    ck_assert_msg(worst < 0.02, "%s: %.4f from Darknet's formula", path, worst);
+    ck_assert_msg(fabs(mean - mean_want) / n < 1e-3, "%s: a mean of %.4f, not %.4f", path, mean / n,
+                  mean_want / n);
+    mem_free(want);
+    mem_free(ours);
+    mem_free(path);
+}
+
+START_TEST(pictures_that_darknet_resized)
+{
+    json *cases = read_list(golden, "index.json");
+    const json *j;
+    int compared = 0;
+
+    cJSON_ArrayForEach(j, cases)
+    {
+        char *path = path_join(shared, json_str(j, "image"));
+        struct image img;
+        struct err err = {0};
+        ck_assert_msg(image_read(path, NULL, &img, &err) == VOV_OK, "%s", err.msg);
+        compare_golden(j, &img);
+        image_free(&img);
+        mem_free(path);
+        compared++;
+    }
+    ck_assert_int_eq(compared, 4);
+    json_free(cases);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[4] = {fit_is_bilinear_with_half_pixel_centres};
+
+    if (file_is_dir(broken) && file_is_dir(golden)) {
+        tests[1] = odd_pictures_as_pil_reads_them;
+        tests[2] = pictures_that_darknet_resized;
+    } else {
+        fprintf(stderr, "%s is not there: the references are left out\n", shared);
+    }
+    return run_tests("image values", tests);
+}
