@@ -19,9 +19,9 @@ extern "C" {
 
 enum vov_status {
     VOV_OK = 0,
-    VOV_ECFG,         /* the cfg text is wrong; error->line says where */
+    VOV_ECFG,         /* the cfg is wrong, and error->line says where, or cannot be read */
     VOV_ESHAPE,       /* tensors do not fit together */
-    VOV_EFORMAT,      /* a weights, image or annotation file is damaged */
+    VOV_EFORMAT,      /* a weights or annotation file, or a picture, is damaged or cannot be read */
     VOV_EIO,          /* the system refused a file operation */
     VOV_ENOMEM,       /* host or device memory ran out, or a plan does not fit into it */
     VOV_ENONFINITE,   /* a loss or a gradient is NaN or infinite */

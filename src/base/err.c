@@ -48,6 +48,17 @@ enum vov_status err_io(struct err *err, const char *verb, const char *path)
                    strerror_r(number, reason, sizeof reason));
 }
 
+enum vov_status err_of_input(struct err *err, enum vov_status status, enum vov_status code)
+{
+    if (status != VOV_EIO) {
+        return status;
+    }
+    if (err != NULL && err->code == VOV_EIO) {
+        err->code = code;
+    }
+    return code;
+}
+
 enum vov_status err_nomem(struct err *err, size_t bytes)
 {
     return err_set(err, VOV_ENOMEM, "no memory for %zu bytes", bytes);

@@ -44,6 +44,10 @@ enum vov_status err_at(struct err *err, const struct src_loc *at, enum vov_statu
 /* VOV_EIO with the path, what was tried ("read", "write", ...) and the text of errno. */
 enum vov_status err_io(struct err *err, const char *verb, const char *path);
 
+/* Of reading an input whole: one that cannot be read (VOV_EIO) is as wrong as one with wrong
+ * content, and gets that code. Any other status is handed on. */
+enum vov_status err_of_input(struct err *err, enum vov_status status, enum vov_status code);
+
 /* VOV_ENOMEM with the number of bytes that were asked for. */
 enum vov_status err_nomem(struct err *err, size_t bytes);
 

@@ -41,26 +41,47 @@ static enum vov_status read_all(int fd, const char *path, size_t max, struct buf
     }
 }
 
-enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err)
+static enum vov_status open_plain(const char *path, int *fd, struct err *err)
 {
     struct stat st;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        const enum vov_status status = err_io(err, "read", path);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return status;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0) {
+        return err_io(err, "read", path);
     }
-    enum vov_status status;
-    if (!S_ISREG(st.st_mode)) {
+    enum vov_status status = VOV_OK;
+    if (fstat(*fd, &st) != 0) {
+        status = err_io(err, "read", path);
+    } else if (!S_ISREG(st.st_mode)) {
         status = err_set(err, VOV_EIO, "cannot read %s: it is %s", path,
                          S_ISDIR(st.st_mode) ? "a folder" : "no plain file");
-    } else {
-        status = read_all(fd, path, max, out, err);
     }
+    if (status != VOV_OK) {
+        close(*fd);
+    }
+    return status;
+}
+
+enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err)
+{
+    int fd;
+    TRY(open_plain(path, &fd, err));
+    const enum vov_status status = read_all(fd, path, max, out, err);
     close(fd);
     return status;
+}
+
+enum vov_status file_open(const char *path, FILE **f, struct err *err)
+{
+    int fd;
+    *f = NULL;
+    TRY(open_plain(path, &fd, err));
+    *f = fdopen(fd, "rb");
+    if (*f == NULL) {
+        const enum vov_status status = err_io(err, "read", path);
+        close(fd);
+        return status;
+    }
+    return VOV_OK;
 }
 
 /* Opens a new file beside path: "path.tmp-PID-0", or a later number where that one exists. */

@@ -10,6 +10,10 @@
 /* Appends the file to *out. Refuses more than max bytes (VOV_EFORMAT) and what is no plain file. */
 enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err);
 
+/* A plain file for reading, closed by fclose. VOV_EIO also for folders, pipes and devices, which
+ * could block for ever. */
+enum vov_status file_open(const char *path, FILE **f, struct err *err);
+
 /*
  * A file under a temporary name beside `path`, made by file_create. file_commit syncs it to the
  * disk and renames it over `path`; file_abort removes it. Both end the writer. A short write or a

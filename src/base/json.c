@@ -169,12 +169,11 @@ static enum vov_status stream_top(struct streamer *st)
 
 enum vov_status json_stream_file(const char *path, const struct json_stream *to, struct err *err)
 {
+    FILE *f;
+    TRY(file_open(path, &f, err));
     char *window = mem_alloc(JSON_WINDOW, 1);
-    FILE *f = fopen(path, "rbe");
     enum vov_status status;
-    if (f == NULL) {
-        status = err_io(err, "read", path);
-    } else if (window == NULL) {
+    if (window == NULL) {
         status = err_nomem(err, JSON_WINDOW);
     } else {
         struct streamer st = {.to = to, .item.max = item_max, .err = err};
@@ -185,9 +184,7 @@ enum vov_status json_stream_file(const char *path, const struct json_stream *to,
         map_free(&st.seen);
         arena_free(&st.mem);
     }
-    if (f != NULL) {
-        fclose(f);
-    }
+    fclose(f);
     mem_free(window);
     return status;
 }

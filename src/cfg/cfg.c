@@ -258,7 +258,7 @@ enum vov_status cfg_read(const char *path, const struct log *log, struct cfg_fil
     struct buf text = {.max = file_max};
     struct err err = {0};
     *cfg = (struct cfg_file){0};
-    enum vov_status status = file_read(path, file_max, &text, &err);
+    enum vov_status status = err_of_input(&err, file_read(path, file_max, &text, &err), VOV_ECFG);
     if (status == VOV_OK) {
         status = cfg_parse(path, text.p != NULL ? text.p : "", text.n, log, cfg, errs);
     } else {

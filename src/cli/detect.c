@@ -139,7 +139,7 @@ static enum vov_status one(struct detect_run *r, const struct input *in, struct 
     struct err why = {0};
     const enum vov_status read =
         detect_find(&r->detector, in->path, r->thresh, &r->cli->log, &img, dets, &why);
-    if (read == VOV_EFORMAT || read == VOV_EIO) { /* this picture's fault: the others go on */
+    if (read == VOV_EFORMAT) { /* this picture's fault: the others go on */
         cli_fail(r->cli, &why);
         r->skipped++;
         return VOV_OK;

@@ -6,7 +6,7 @@
 
 #include "model/detector.h"
 
-/* Reads a picture and fills *dets (cleared first). On success *img is the caller's. VOV_EIO,
+/* Reads a picture and fills *dets (cleared first). On success *img is the caller's.
  * VOV_EFORMAT: the picture cannot be read. */
 enum vov_status detect_find(struct detector *d, const char *path, double thresh,
                             const struct log *log, struct image *img, struct det_list *dets,

@@ -12,15 +12,16 @@
 
 enum { WIDTH = 80, OPTION_COLUMN = 24 };
 
-const char help_exit_codes[] = "0\tall went well\n"
-                               "1\tfailure, such as a file that cannot be written\n"
-                               "2\tthe command line is wrong\n"
-                               "3\tthe config is wrong\n"
-                               "4\tdata, weights or results are damaged or do not fit\n"
-                               "5\tnot enough memory\n"
-                               "6\ta loss or a gradient is not finite\n"
-                               "7\tthe device failed\n"
-                               "130\tinterrupted\n";
+const char help_exit_codes[] =
+    "0\tall went well\n"
+    "1\tfailure, such as a file that cannot be written\n"
+    "2\tthe command line is wrong\n"
+    "3\tthe config is wrong or cannot be read\n"
+    "4\tdata, weights or results cannot be read, are damaged or do not fit\n"
+    "5\tnot enough memory\n"
+    "6\ta loss or a gradient is not finite\n"
+    "7\tthe device failed\n"
+    "130\tinterrupted\n";
 
 void help_wrap(const char *text, int indent, int at, struct buf *out)
 {

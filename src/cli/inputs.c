@@ -54,7 +54,7 @@ static enum vov_status add_folder(struct inputs *in, const char *dir, struct err
 static enum vov_status open_data(struct inputs *in, const char *path, const struct log *log,
                                  const struct dataset **data, struct err *err)
 {
-    const struct dataset_options opt = {.log = log};
+    const struct dataset_options opt = {.pictures_only = true, .log = log};
     struct dataset *more = mem_resize(in->data, (size_t)in->n_data + 1, sizeof *more);
     if (more == NULL) {
         return err_nomem(err, sizeof *more);

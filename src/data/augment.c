@@ -23,7 +23,7 @@ enum { N_SAMPLERS = sizeof crop_min_iou / sizeof *crop_min_iou };
 
 static bool is_target(const struct truth *t)
 {
-    return !t->crowd && !t->difficult;
+    return !t->crowd && !t->difficult && !t->unfit;
 }
 
 /* A window that holds the picture somewhere on a canvas up to max_expand times as large. */

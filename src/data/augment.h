@@ -22,8 +22,8 @@ struct sample {
 };
 
 /*
- * One training picture from img and the boxes of `it`. Crowd and difficult boxes give no row. r
- * decides everything. The error is VOV_ENOMEM.
+ * One training picture from img and the boxes of `it`. Crowd, difficult and unfit boxes give no
+ * row. r decides everything. The error is VOV_ENOMEM.
  */
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
                               const struct item *it, const struct pixels *px,

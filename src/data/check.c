@@ -80,15 +80,20 @@ static void count_box(struct check_split *s, const struct truth *t)
 /* last[k]: the picture in which class k was met last, counted from 1. */
 static void count_item(struct check_split *s, const struct item *it, int number, int *last)
 {
-    s->without_boxes += it->n_truth == 0 ? 1 : 0;
+    const long before = s->boxes;
+
     for (int i = 0; i < it->n_truth; i++) {
         const struct truth *t = &it->truth[i];
         struct check_class *k = &s->classes[t->class_id];
+        if (t->unfit) {
+            continue;
+        }
         count_box(s, t);
         k->boxes++;
         k->images += last[t->class_id] != number ? 1 : 0;
         last[t->class_id] = number;
     }
+    s->without_boxes += s->boxes == before ? 1 : 0;
 }
 
 static void report_no_boxes(struct check *c, const struct check_split *s)
@@ -243,9 +248,10 @@ static enum input kind_of(const char *path)
             return INPUT_PICTURE;
         }
     }
-    FILE *f = strcmp(ext, "data") != 0 ? fopen(path, "rb") : NULL;
-    const int first = f != NULL ? fgetc(f) : EOF;
-    if (f != NULL) {
+    FILE *f;
+    int first = EOF;
+    if (strcmp(ext, "data") != 0 && file_open(path, &f, NULL) == VOV_OK) {
+        first = fgetc(f);
         fclose(f);
     }
     return first == 0xff || first == 0x89 ? INPUT_PICTURE : first == '{' ? INPUT_JSON : INPUT_DATA;

@@ -102,7 +102,7 @@ static void note_cut_boxes(struct check *c, const struct check_split *s, const s
         const double *b = it->truth[i].bbox;
         const double over =
             fmax(fmax(-b[0], -b[1]), fmax(b[0] + b[2] - p->width, b[1] + b[3] - p->height));
-        if (over > 1) {
+        if (over > 1 && !it->truth[i].unfit) {
             check_add(c, CHECK_CUT,
                       "%s: annotation %lld reaches %.6g pixels beyond %s; cut to the picture",
                       s->path, it->truth[i].id, over, it->file_name);

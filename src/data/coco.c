@@ -1,8 +1,9 @@
 /*
  * coco.c - COCO's annotation files: images, annotations and categories, in any order, read item by
- * item in memory that grows with what is kept only. An annotation that cannot be used is left out
- * with one warning that names the file and its id; what would make the whole file doubtful (ids
- * that are no whole numbers, a missing list) is an error.
+ * item in memory that grows with what is kept only. An annotation that cannot be used is left out,
+ * or kept for evaluation only where pycocotools would count it, with a warning that names the file
+ * and its id; what would make the whole file doubtful (ids that are no whole numbers, a missing
+ * list) is an error.
  */
 #include "coco_seg.h"
 #include "dataset.h"
@@ -25,6 +26,14 @@ struct raw {
     bool bad_seg;
 };
 
+/* Of each kind of problem the log gets this many. */
+enum { MOST_SAID = 10, MOST_KINDS = 8 };
+
+struct said {
+    const char *kind;
+    long n;
+};
+
 struct reader {
     struct dataset *d;
     const struct dataset_options *opt;
@@ -33,12 +42,25 @@ struct reader {
     int n_raw, cap_raw, cap_classes;
     struct idmap image_of, class_of, seen;
     bool saw_images, saw_annotations, saw_categories;
+    struct said said[MOST_KINDS];
 };
 
-static void problem(const struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
+/* How often this kind was met, with this time. */
+static long count_problem(struct reader *r, const char *kind)
+{
+    int i = 0;
+
+    while (i < MOST_KINDS - 1 && r->said[i].kind != NULL && strcmp(r->said[i].kind, kind) != 0) {
+        i++;
+    }
+    r->said[i].kind = kind;
+    return ++r->said[i].n;
+}
+
+static void problem(struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
     VOV_PRINTF(4, 5);
 
-static void problem(const struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
+static void problem(struct reader *r, const char *kind, bool skipped, const char *fmt, ...)
 {
     char what[256], text[512];
     va_list args;
@@ -47,10 +69,23 @@ static void problem(const struct reader *r, const char *kind, bool skipped, cons
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
     snprintf(text, sizeof text, "%.200s: %s", r->d->path, what);
-    log_put(r->opt->log, LOG_WARN, "%s", text);
+    if (count_problem(r, kind) <= MOST_SAID) {
+        log_put(r->opt->log, LOG_WARN, "%s", text);
+    }
     r->d->skipped += skipped ? 1 : 0;
     if (r->opt->problem != NULL) {
         r->opt->problem(r->opt->user, kind, skipped, text);
+    }
+}
+
+static void say_how_many(const struct reader *r)
+{
+    for (int i = 0; i < MOST_KINDS; i++) {
+        if (r->said[i].n > MOST_SAID) {
+            log_put(r->opt->log, LOG_WARN,
+                    "%s: and %ld more of this kind (%s); `vov data check` lists them", r->d->path,
+                    r->said[i].n - MOST_SAID, r->said[i].kind);
+        }
     }
 }
 
@@ -270,13 +305,6 @@ static const char *unusable(const struct reader *r, const struct raw *a, const c
     if (!a->has_category || idmap_get(&r->class_of, a->category) < 0) {
         return "there is no category with its \"category_id\"";
     }
-    *kind = "bbox";
-    if (!a->has_box) {
-        return "its \"bbox\" is not four finite numbers";
-    }
-    if (a->bbox[2] <= 0 || a->bbox[3] <= 0) {
-        return "its \"bbox\" has no area";
-    }
     *kind = "segmentation";
     return a->bad_seg ? "its \"segmentation\" is damaged" : NULL;
 }
@@ -292,42 +320,89 @@ static bool clip(const struct item *it, const double b[4], struct box *out)
     return x1 > x0 && y1 > y0;
 }
 
-static enum vov_status place(struct reader *r, const struct raw *a, struct err *err)
+/* Why a box cannot be learned; NULL: it can, and *out is what lies inside the picture. */
+static const char *unfit(const struct item *it, const struct raw *a, struct box *out)
 {
-    const char *kind;
-    const char *why = unusable(r, a, &kind);
-    struct item *it = why == NULL ? &r->d->item[idmap_get(&r->image_of, a->image)] : NULL;
-    struct truth t = {
-        .crowd = a->crowd, .difficult = a->difficult, .area = a->area, .id = a->id, .seg = a->seg};
+    if (!a->has_box) {
+        return "its \"bbox\" is not four finite numbers";
+    }
+    if (a->bbox[2] <= 0 || a->bbox[3] <= 0) {
+        return "its \"bbox\" has no area";
+    }
+    return clip(it, a->bbox, out) ? NULL : "its \"bbox\" lies outside the picture";
+}
 
-    if (a->has_id && idmap_get(&r->seen, a->id) >= 0) {
-        problem(r, "duplicate", false, "annotation id %lld stands there twice", a->id);
-    } else if (a->has_id && !idmap_put(&r->seen, a->id, 0)) {
-        return err_nomem(err, sizeof(int));
-    }
-    if (why == NULL && !clip(it, a->bbox, &t.box)) {
-        why = "its \"bbox\" lies outside the picture";
-    }
-    if (why != NULL) {
-        problem(r, kind, true, "annotation %lld is left out: %s", a->id, why);
+static bool fits_picture(const struct seg *s, const struct item *it)
+{
+    return s == NULL || s->rle == NULL || it->width == 0 ||
+           (s->width == it->width && s->height == it->height);
+}
+
+static enum vov_status note_id(struct reader *r, const struct raw *a, struct err *err)
+{
+    if (!a->has_id) {
         return VOV_OK;
     }
+    if (idmap_get(&r->seen, a->id) >= 0) {
+        problem(r, "duplicate", false, "annotation id %lld stands there twice", a->id);
+        return VOV_OK;
+    }
+    if (a->id == 0) {
+        problem(r, "id", false,
+                "an annotation has the id 0, which pycocotools takes for \"not found\": its "
+                "numbers will be lower than those of vov; count from 1");
+    }
+    return idmap_put(&r->seen, a->id, 0) ? VOV_OK : err_nomem(err, sizeof(int));
+}
+
+static enum vov_status add_truth(struct reader *r, struct item *it, const struct raw *a,
+                                 struct err *err)
+{
+    struct truth t = {
+        .crowd = a->crowd, .difficult = a->difficult, .area = a->area, .id = a->id, .seg = a->seg};
+    const char *why = unfit(it, a, &t.box);
+
+    if (why != NULL) {
+        problem(r, "bbox", true, "annotation %lld is left out of training: %s", a->id, why);
+        t.box = (struct box){0};
+    } else if (!fits_picture(a->seg, it)) {
+        problem(r, "segmentation", true,
+                "annotation %lld is left out of training: its mask has %d x %d pixels, its picture "
+                "%d x %d",
+                a->id, a->seg->width, a->seg->height, it->width, it->height);
+        why = "mask";
+    }
+    t.unfit = why != NULL;
     memcpy(t.bbox, a->bbox, sizeof t.bbox);
     t.class_id = idmap_get(&r->class_of, a->category);
     if (!VEC_GROW(it->truth, it->n_truth, it->cap_truth)) {
         return err_nomem(err, sizeof t);
     }
     it->truth[it->n_truth++] = t;
-    r->d->n_truth++;
+    r->d->n_truth += t.unfit ? 0 : 1;
     return VOV_OK;
+}
+
+static enum vov_status place(struct reader *r, const struct raw *a, struct err *err)
+{
+    const char *kind;
+    const char *why = unusable(r, a, &kind);
+
+    TRY(note_id(r, a, err));
+    if (why != NULL) {
+        problem(r, kind, true, "annotation %lld is left out: %s", a->id, why);
+        return VOV_OK;
+    }
+    return add_truth(r, &r->d->item[idmap_get(&r->image_of, a->image)], a, err);
 }
 
 static enum vov_status check_lists(const struct reader *r, struct err *err)
 {
-    const char *missing = !r->saw_images        ? "images"
-                          : !r->saw_annotations ? "annotations"
-                          : !r->saw_categories  ? "categories"
-                                                : NULL;
+    const bool labelled = !r->opt->pictures_only;
+    const char *missing = !r->saw_images                    ? "images"
+                          : labelled && !r->saw_annotations ? "annotations"
+                          : labelled && !r->saw_categories  ? "categories"
+                                                            : NULL;
 
     if (missing != NULL) {
         return err_set(err, VOV_EFORMAT, "%s: no list \"%s\" in it", r->d->path, missing);
@@ -350,26 +425,37 @@ static void find_sizes(struct reader *r)
     }
 }
 
-/* With no folder given: pictures beside the file, or in images/ beside it where the first is. */
-static enum vov_status find_folder(struct reader *r, struct err *err)
+/* Takes dir/name where the picture is there and not at its path. */
+static enum vov_status look_in(struct dataset *d, const char *dir, struct item *it, struct err *err)
+{
+    if (file_exists(it->path)) {
+        return VOV_OK;
+    }
+    char *path = path_join(dir, it->file_name);
+    if (path != NULL && file_exists(path)) {
+        it->path = arena_strdup(&d->mem, path);
+    }
+    const bool ok = path != NULL && it->path != NULL;
+    mem_free(path);
+    return ok ? VOV_OK : err_nomem(err, strlen(it->file_name));
+}
+
+/* With no folder given: each picture beside the file, or in images/ beside it. */
+static enum vov_status find_pictures(struct reader *r, struct err *err)
 {
     struct dataset *d = r->d;
 
-    if (r->opt->images != NULL || d->n == 0 || file_exists(d->item[0].path)) {
+    if (r->opt->images != NULL) {
         return VOV_OK;
     }
     char *dir = path_beside(d->path, "images");
-    char *first = dir != NULL ? path_join(dir, d->item[0].file_name) : NULL;
-    bool ok = first != NULL;
-    for (int i = 0; ok && file_exists(first) && i < d->n; i++) {
-        char *path = path_join(dir, d->item[i].file_name);
-        d->item[i].path = path != NULL ? arena_strdup(&d->mem, path) : NULL;
-        ok = d->item[i].path != NULL;
-        mem_free(path);
+    enum vov_status status = dir != NULL ? VOV_OK : err_nomem(err, strlen(d->path));
+    const bool there = dir != NULL && file_is_dir(dir);
+    for (int i = 0; there && status == VOV_OK && i < d->n; i++) {
+        status = look_in(d, dir, &d->item[i], err);
     }
-    mem_free(first);
     mem_free(dir);
-    return ok ? VOV_OK : err_nomem(err, (size_t)d->n * sizeof(char *));
+    return status;
 }
 
 static enum vov_status read_all(struct reader *r, struct err *err)
@@ -381,14 +467,15 @@ static enum vov_status read_all(struct reader *r, struct err *err)
     if (r->opt->images != NULL) {
         r->images = arena_strdup(&r->d->mem, r->opt->images);
     }
-    TRY(json_stream_file(r->d->path, &stream, err));
+    TRY(err_of_input(err, json_stream_file(r->d->path, &stream, err), VOV_EFORMAT));
     TRY(check_lists(r, err));
-    TRY(find_folder(r, err));
+    TRY(find_pictures(r, err));
     find_sizes(r);
     TRY(sort_classes(r, err));
     for (int i = 0; i < r->n_raw; i++) {
         TRY(place(r, &r->raw[i], err));
     }
+    say_how_many(r);
     return VOV_OK;
 }
 

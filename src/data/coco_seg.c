@@ -108,6 +108,8 @@ static enum vov_status read_runs(const cJSON *j, struct arena *mem, struct seg *
     }
     *bad = status != VOV_OK && status != VOV_ENOMEM;
     if (status == VOV_OK) {
+        s->height = h;
+        s->width = w;
         s->n_rle = m.n;
         s->rle = arena_alloc(mem, (size_t)m.n * sizeof *s->rle + 1);
         status = s->rle != NULL ? VOV_OK : VOV_ENOMEM;

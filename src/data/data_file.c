@@ -78,7 +78,7 @@ static enum vov_status take_line(struct data_file *d, int number, char *line, st
 enum vov_status data_file_read(const char *path, struct data_file *d, struct err *err)
 {
     struct buf text = {0};
-    enum vov_status status = file_read(path, MAX_BYTES, &text, err);
+    enum vov_status status = err_of_input(err, file_read(path, MAX_BYTES, &text, err), VOV_EFORMAT);
     int number = 0;
 
     *d = (struct data_file){0};

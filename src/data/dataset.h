@@ -16,6 +16,8 @@ struct truth {
     int class_id;   /* index into classes */
     bool crowd;     /* a region of many: no target, ignored in evaluation */
     bool difficult;
+    bool unfit;  /* no area, outside, no numbers: no target, box is empty; evaluation counts it as
+                    one to be found, as pycocotools does */
     double area; /* the annotation's own, else the box's */
     long long id;
     struct seg *seg; /* the mask as the file gives it; NULL when dropped or none */
@@ -23,8 +25,9 @@ struct truth {
 
 /* A mask as annotated: polygons (x y x y ..., in pixels) or run lengths. */
 struct seg {
-    double **poly; /* [n_poly] */
-    int *poly_len; /* numbers in each, even */
+    int height, width; /* of run lengths: that of the picture, unless the truth is unfit */
+    double **poly;     /* [n_poly] */
+    int *poly_len;     /* numbers in each, even */
     int n_poly;
     unsigned *rle; /* column-major runs, zeros first; NULL: polygons */
     int n_rle;
@@ -47,14 +50,15 @@ struct dataset {
     const char **class_name; /* [n_classes], in order of their ids */
     long long *class_key;    /* category_id of each */
     int n_classes;
-    long n_truth;
-    long skipped; /* annotations left out, each said in the log */
+    long n_truth; /* those that training can use, and crowds */
+    long skipped; /* annotations left out or unfit, said in the log */
 };
 
 struct dataset_options {
-    bool masks;            /* keep segmentations */
-    const char *images;    /* folder of the pictures; NULL: beside the annotation file */
-    const struct log *log; /* may be NULL */
+    bool masks;         /* keep segmentations */
+    bool pictures_only; /* "annotations" and "categories" may be missing */
+    const char *images; /* folder of the pictures; NULL: the annotation file's, or images/ there */
+    const struct log *log; /* may be NULL. Gets the first few problems of each kind, and how many */
     /* May be NULL: called for each thing that is wrong with an annotation or a picture's entry,
      * whether it was skipped or taken; kind is a fixed word: "bbox", "category", "image", "id",
      * "segmentation", "duplicate". */

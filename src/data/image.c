@@ -180,7 +180,7 @@ enum vov_status image_read(const char *path, const struct log *log, struct image
     struct buf file = {0};
 
     *img = (struct image){0};
-    enum vov_status status = file_read(path, MAX_FILE, &file, err);
+    enum vov_status status = err_of_input(err, file_read(path, MAX_FILE, &file, err), VOV_EFORMAT);
     if (status == VOV_OK) {
         status = image_decode(path, file.p, file.n, log, img, err);
     }
@@ -209,12 +209,10 @@ static enum vov_status size_of(const struct encoded *in, int *width, int *height
 enum vov_status image_size(const char *path, int *width, int *height, struct err *err)
 {
     struct buf bytes = {0};
-    FILE *f = fopen(path, "rb");
+    FILE *f;
     enum vov_status status = VOV_EFORMAT;
 
-    if (f == NULL) {
-        return err_io(err, "open", path);
-    }
+    TRY(err_of_input(err, file_open(path, &f, err), VOV_EFORMAT));
     char *head = mem_alloc(1, HEAD_BYTES);
     const size_t n = head != NULL ? fread(head, 1, HEAD_BYTES, f) : 0;
     const bool whole = n < HEAD_BYTES && !ferror(f);
@@ -227,7 +225,7 @@ enum vov_status image_size(const char *path, int *width, int *height, struct err
     if (status == VOV_OK || (whole && n > 0)) {
         return status;
     }
-    status = file_read(path, MAX_FILE, &bytes, err);
+    status = err_of_input(err, file_read(path, MAX_FILE, &bytes, err), VOV_EFORMAT);
     if (status == VOV_OK) {
         const struct encoded in = {path, (const uint8_t *)bytes.p, bytes.n, NULL};
         status = size_of(&in, width, height, err);

@@ -22,7 +22,7 @@ struct image {
 
 enum { IMAGE_MAX_PIXELS = 1 << 28 }; /* larger pictures are refused before memory is taken */
 
-/* VOV_EIO: not readable; VOV_EFORMAT: damaged or no picture that we know (WebP, GIF, ... by name).
+/* VOV_EFORMAT: not readable, damaged, or no picture that we know (WebP, GIF, ... by name).
  * A cut file that gives most of a picture is read with a warning in the log. */
 enum vov_status image_read(const char *path, const struct log *log, struct image *img,
                            struct err *err);

@@ -11,7 +11,11 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { DEPTH = 4 }; /* batches in the ring: one lent out, three made ahead */
+enum { DEPTH = 4 };        /* batches in the ring: one lent out, three made ahead */
+enum { MOST_NAMED = 100 }; /* bad pictures that the log names */
+
+/* What the log knows of a picture, so that it says it once in a run. */
+enum picture_state { PICTURE_NEW, PICTURE_DAMAGED, PICTURE_BAD };
 
 struct slot {
     struct batch b;
@@ -38,8 +42,8 @@ struct loader {
     long taken; /* batches that the consumer has got, and those before the first */
     bool lent;  /* batch taken - 1 is in the consumer's hands */
     bool stop;
-    bool *bad; /* [n] pictures that could not be read */
-    int n_bad;
+    uint8_t *state; /* [n] enum picture_state */
+    int n_bad, n_named;
     struct err failed;
 };
 
@@ -69,15 +73,38 @@ static int item_at(const struct loader *l, struct order *o, long g, long *epoch)
     return (int)((batch % l->per_epoch * l->opt.batch + place) % l->d->n);
 }
 
+/* Called with the mutex held. */
+static void name_picture(struct loader *l, const char *what, const char *then)
+{
+    if (l->n_named++ < MOST_NAMED) {
+        log_put(l->opt.log, LOG_WARN, "%s%s", what, then);
+    } else if (l->n_named == MOST_NAMED + 1) {
+        log_put(l->opt.log, LOG_WARN,
+                "%s: more bad pictures are not named; `vov data check` lists them all", l->d->path);
+    }
+}
+
+/* A picture of which something is missing, but which is used. */
+static void note_damaged(struct loader *l, int item, const char *what)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (l->state[item] == PICTURE_NEW) {
+        l->state[item] = PICTURE_DAMAGED;
+        name_picture(l, what, "");
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
 /* Notes a picture that cannot be read, once, and ends the run when there are too many. */
 static void note_bad(struct loader *l, int item, const struct err *why)
 {
     pthread_mutex_lock(&l->mutex);
-    if (!l->bad[item]) {
-        l->bad[item] = true;
+    if (l->state[item] != PICTURE_BAD) {
+        l->state[item] = PICTURE_BAD;
         l->n_bad++;
-        log_put(l->opt.log, LOG_WARN, "%s; the picture is %s", why->msg,
-                l->opt.train ? "replaced by another" : "taken as empty");
+        name_picture(l, why->msg,
+                     l->opt.train ? "; the picture is replaced by another"
+                                  : "; the picture is taken as empty");
         if (l->n_bad > l->opt.max_skipped) {
             err_set(&l->failed, VOV_EFORMAT,
                     "%d pictures cannot be read, more than the %d allowed; the last: %.200s; look "
@@ -86,6 +113,38 @@ static void note_bad(struct loader *l, int item, const struct err *why)
         }
     }
     pthread_mutex_unlock(&l->mutex);
+}
+
+/* The first remark of a decoder about a picture. */
+struct remark {
+    char text[500];
+};
+
+static void keep_remark(void *user, int level, const char *text)
+{
+    struct remark *r = user;
+
+    if (level == LOG_WARN && r->text[0] == '\0') {
+        snprintf(r->text, sizeof r->text, "%s", text);
+    }
+}
+
+/* Reads picture `item` and notes what is wrong with it; memory alone goes into err. */
+static enum vov_status read_picture(struct loader *l, int item, struct image *img, struct err *err)
+{
+    struct remark remark = {""};
+    const struct log log = {keep_remark, &remark};
+    struct err why = {0};
+    const enum vov_status status = image_read(l->d->item[item].path, &log, img, &why);
+
+    if (status == VOV_ENOMEM) {
+        *err = why;
+    } else if (status != VOV_OK) {
+        note_bad(l, item, &why);
+    } else if (remark.text[0] != '\0') {
+        note_damaged(l, item, remark.text);
+    }
+    return status;
 }
 
 static enum vov_status prepare(const struct loader *l, int item, long epoch,
@@ -121,12 +180,10 @@ static enum vov_status fill_place(struct loader *l, struct order *o, long g, int
 
     for (int tries = 0; tries < (l->opt.train ? n : 1); tries++) {
         const int item = l->opt.train ? o->item[(at + tries) % n] : at;
-        struct err why = {0};
         struct image img = {0};
-        const enum vov_status read = image_read(l->d->item[item].path, NULL, &img, &why);
+        const enum vov_status read = read_picture(l, item, &img, err);
 
         if (read == VOV_ENOMEM) {
-            *err = why;
             return read;
         }
         if (read == VOV_OK) {
@@ -134,7 +191,6 @@ static enum vov_status fill_place(struct loader *l, struct order *o, long g, int
             image_free(&img);
             return status;
         }
-        note_bad(l, item, &why);
         ++*skipped;
     }
     if (l->opt.train) {
@@ -252,11 +308,11 @@ static enum vov_status fill_loader(struct loader *l, struct err *err)
 {
     bool ok = true;
 
-    l->bad = mem_alloc((size_t)l->d->n, sizeof *l->bad);
+    l->state = mem_alloc((size_t)l->d->n, sizeof *l->state);
     for (int i = 0; i < DEPTH; i++) {
         ok = slot_open(l, &l->slot[i]) && ok;
     }
-    if (!ok || l->bad == NULL) {
+    if (!ok || l->state == NULL) {
         return err_nomem(err, DEPTH * (size_t)l->opt.batch * l->planes * sizeof(real));
     }
     return start_workers(l, err);
@@ -339,6 +395,6 @@ void loader_close(struct loader *l)
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mutex);
     mem_free(l->thread);
-    mem_free(l->bad);
+    mem_free(l->state);
     mem_free(l);
 }

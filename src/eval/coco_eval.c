@@ -176,9 +176,11 @@ static enum vov_status truth_mask(const struct truth *t, const struct item *item
     enum vov_status status = VOV_EFORMAT;
 
     if (!t->seg || (!t->seg->rle && t->seg->n_poly == 0)) {
-        err_set(&why, VOV_EFORMAT, "no segmentation");
+        err_set(&why, VOV_EFORMAT,
+                "no \"segmentation\"; masks are measured only where every annotation has one");
     } else if (t->seg->rle) {
-        status = rle_from_runs(t->seg->rle, t->seg->n_rle, item->height, item->width, out, &why);
+        status =
+            rle_from_runs(t->seg->rle, t->seg->n_rle, t->seg->height, t->seg->width, out, &why);
     } else {
         status = draw_polygons(t->seg, item, out, &why);
     }

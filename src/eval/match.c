@@ -121,6 +121,14 @@ static void pair_at(struct matcher *m, const struct pair_picture *p, int size, i
     }
 }
 
+/* Of masks, or of a mask and one that its file gives in another size than the picture has. */
+static double mask_iou(const struct pair_found *d, const struct pair_truth *t)
+{
+    const bool one_size = d->mask->h == t->mask->h && d->mask->w == t->mask->w;
+
+    return one_size ? rle_iou(d->mask, t->mask, t->crowd) : 0;
+}
+
 static void fill_table(struct matcher *m, bool segm, const struct pair_picture *p)
 {
     double *cell = m->table;
@@ -129,7 +137,7 @@ static void fill_table(struct matcher *m, bool segm, const struct pair_picture *
         for (int i = 0; i < p->n_truth; i++) {
             const struct pair_truth *t = &p->truth[i];
             const double box = box_iou_xywh(p->found[d].box, t->box, t->crowd);
-            *cell++ = segm && box > 0 ? rle_iou(p->found[d].mask, t->mask, t->crowd) : box;
+            *cell++ = segm && box > 0 ? mask_iou(&p->found[d], t) : box;
         }
     }
 }

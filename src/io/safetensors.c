@@ -272,7 +272,8 @@ static enum vov_status parse(const char *path, struct safetensors *st, struct er
 enum vov_status safetensors_read(const char *path, struct safetensors *st, struct err *err)
 {
     *st = (struct safetensors){.file = {.max = max_file}};
-    enum vov_status status = file_read(path, max_file, &st->file, err);
+    enum vov_status status =
+        err_of_input(err, file_read(path, max_file, &st->file, err), VOV_EFORMAT);
     if (status == VOV_OK) {
         status = parse(path, st, err);
     }

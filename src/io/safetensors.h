@@ -36,8 +36,8 @@ struct safetensors {
 };
 
 /*
- * Reads the whole file. VOV_EIO: not readable. VOV_EFORMAT: anything about it is not as the format
- * says: lengths, JSON, shapes, tensors that overlap, leave gaps or end behind the file, bytes that
+ * Reads the whole file. VOV_EFORMAT: not readable, or anything about it is not as the format says:
+ * lengths, JSON, shapes, tensors that overlap, leave gaps or end behind the file, bytes that
  * were changed since. On failure *st needs no free.
  */
 enum vov_status safetensors_read(const char *path, struct safetensors *st, struct err *err);

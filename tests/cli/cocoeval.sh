@@ -44,4 +44,4 @@ expect 4 'not a list' "$dir/truth.json" "$dir/object.json"
 expect 4 'images' "$dir/found.json" "$dir/found.json"
 expect 2 'bbox or segm' "$dir/truth.json" "$dir/found.json" --iou mask
 expect 2 '' "$dir/truth.json"
-expect 1 'missing.json' "$dir/truth.json" "$dir/missing.json"
+expect 4 'missing.json' "$dir/truth.json" "$dir/missing.json"

@@ -41,7 +41,7 @@ int main(void)
     vov_model *model;
     enum vov_status status = vov_open(&model, "/no/such.cfg", NULL, NULL, &error);
     puts(error.text);
-    return status == VOV_EIO ? 0 : 1;
+    return status == VOV_ECFG ? 0 : 1;
 }
 C
 export PKG_CONFIG_PATH="$t/root/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$t/root"

@@ -72,9 +72,30 @@ run 2 show --jsn x
 err_has 'did you mean --json?'
 run 2 show a b
 run 2 help no-such-command
-run 1 show /no/such.cfg
+
+# What cannot be read is as wrong as what is wrong inside; nothing waits for a pipe.
+run 3 show /no/such.cfg
 err_has 'cannot read /no/such.cfg: No such file or directory'
 silent out
+run 3 show cfg
+err_has 'cannot read cfg: it is a folder'
+run 3 train /no/such.cfg data/bccd.data
+run 4 train cfg/demo.cfg /no/such.data
+err_has 'cannot read /no/such.data'
+run 4 train cfg/demo.cfg /no/such.json
+run 4 eval cfg/demo.cfg /no/such.safetensors data/bccd.data
+run 4 detect cfg/demo.cfg /no/such.safetensors picture.png
+err_has 'cannot read /no/such.safetensors'
+run 4 cocoeval /no/such.json /no/such.json
+run 4 data check /no/such.png
+mkfifo "$t/pipe"
+for kind in json data png; do
+    ln -sf pipe "$t/pipe.$kind"
+    run 4 data check "$t/pipe.$kind"
+    err_has 'no plain file'
+done
+run 3 show "$t/pipe"
+run 4 cocoeval "$t/pipe.json" "$t/pipe.json"
 
 run 0 help cfg
 out_has '[osa]'

@@ -120,8 +120,8 @@ START_TEST(refuses_misuse)
     vov_model *m = NULL;
     vov_result *r;
     draw(im);
-    ck_assert(vov_open(&m, "no.cfg", NULL, &o, &error) == VOV_EIO && m == NULL);
-    ck_assert(error.code == VOV_EIO && strstr(error.text, "no.cfg") != NULL);
+    ck_assert(vov_open(&m, "no.cfg", NULL, &o, &error) == VOV_ECFG && m == NULL);
+    ck_assert(error.code == VOV_ECFG && strstr(error.text, "no.cfg") != NULL);
     ck_assert(vov_open(&m, weights, NULL, NULL, NULL) != VOV_OK); /* nobody wants to know why */
     ck_assert(vov_open(&m, cfg_file, cfg_file, &o, &error) == VOV_EFORMAT);
     o.device = "abacus";

@@ -157,7 +157,7 @@ START_TEST(sizes_are_bounded)
     cfg_free(&cfg);
     buf_free(&text);
     struct err_list missing = {0};
-    ck_assert_int_eq(cfg_read("/no/such.cfg", NULL, &cfg, &missing), VOV_EIO);
+    ck_assert_int_eq(cfg_read("/no/such.cfg", NULL, &cfg, &missing), VOV_ECFG);
     ck_assert_int_eq(missing.n, 1);
     cfg_free(&cfg);
 }

@@ -165,6 +165,68 @@ START_TEST(too_many_bad_pictures_end_the_run)
 }
 END_TEST
 
+/* Counts the remarks of a run by what they are about. */
+struct heard {
+    int damaged, bad, other;
+};
+
+static void hear(void *user, int level, const char *text)
+{
+    struct heard *h = user;
+
+    ck_assert_int_eq(level, LOG_WARN);
+    if (strstr(text, "/0.png") != NULL && strstr(text, "cut short") != NULL) {
+        h->damaged++;
+    } else if (strstr(text, "/10.png") != NULL && strstr(text, "replaced") != NULL) {
+        h->bad++;
+    } else {
+        h->other++;
+    }
+}
+
+/* A JPEG whose last bytes are missing, under the name of picture 0. */
+static void cut_first(void)
+{
+    char name[128];
+    struct image img;
+    struct buf file = {0};
+    struct err err = {0};
+
+    snprintf(name, sizeof name, "%s.jpg", path[0]);
+    ck_assert_int_eq(image_read(path[0], NULL, &img, &err), VOV_OK);
+    ck_assert_int_eq(image_write(name, &img, &err), VOV_OK);
+    ck_assert_int_eq(file_read(name, 1 << 20, &file, &err), VOV_OK);
+    ck_assert_int_eq(file_write(path[0], file.p, file.n - 9, &err), VOV_OK);
+    unlink(name);
+    buf_free(&file);
+    image_free(&img);
+}
+
+START_TEST(bad_pictures_are_named_once)
+{
+    const struct dataset d = make_set(true);
+    struct loader_options opt = options(3);
+    struct heard heard = {0};
+    const struct log log = {hear, &heard};
+    struct loader *l = NULL;
+    struct err err = {0};
+    int skipped = 0;
+
+    cut_first();
+    opt.log = &log;
+    ck_assert_int_eq(loader_open(&d, &opt, 0, &l, &err), VOV_OK);
+    for (int i = 0; i < 40; i++) {
+        skipped += next(l)->skipped;
+    }
+    loader_close(l);
+    ck_assert_int_gt(skipped, 3);
+    ck_assert_int_eq(heard.damaged, 1);
+    ck_assert_int_eq(heard.bad, 1);
+    ck_assert_int_eq(heard.other, 0);
+    remove_set();
+}
+END_TEST
+
 START_TEST(evaluation_goes_through_in_order)
 {
     const struct dataset d = make_set(true);
@@ -255,12 +317,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {workers_and_resuming_change_nothing,
-                                  an_epoch_has_each_picture_once,
-                                  too_many_bad_pictures_end_the_run,
-                                  evaluation_goes_through_in_order,
-                                  boxes_follow_pixels_stretched,
-                                  boxes_follow_pixels_letterboxed,
-                                  NULL};
+    const TTest *const tests[] = {
+        workers_and_resuming_change_nothing, an_epoch_has_each_picture_once,
+        too_many_bad_pictures_end_the_run,   bad_pictures_are_named_once,
+        evaluation_goes_through_in_order,    boxes_follow_pixels_stretched,
+        boxes_follow_pixels_letterboxed,     NULL};
     return run_tests("loader", tests);
 }
