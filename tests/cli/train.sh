@@ -71,7 +71,7 @@ expect 0 ./vov eval $cfg "$t/run/last.safetensors" "$data" --json --coco "$t/res
 said '"bbox":{"AP":'
 expect 0 ./vov cocoeval "$t/set/val.json" "$t/results.json" --json
 expect 4 ./vov eval $cfg "$t/run/metrics.jsonl" "$data"
-expect 1 ./vov eval $cfg "$t/nowhere.safetensors" "$data"
+expect 4 ./vov eval $cfg "$t/nowhere.safetensors" "$data"
 echo "not a picture" >"$t/bad.jpg"
 expect 4 ./vov detect $cfg "$t/run/last.safetensors" "$t/bad.jpg" "$t/set/images/val" --out "$t/drawn" \
     --json "$t/found.json" --coco "$t/coco.json" --thresh 0.01
