@@ -205,19 +205,33 @@ enum vov_status build_add(struct builder *b, const char *name, enum act act, str
     return apart ? build_act(b, name_join(s, name, "act"), act, *y, y, err) : VOV_OK;
 }
 
-enum vov_status build_maxpool(struct builder *b, const char *name, const struct maxpool_block *p,
+enum vov_status build_preact_conv(struct builder *b, const char *name, const struct conv_block *c,
+                                  struct tensor *x, struct tensor **y, struct err *err)
+{
+    char s[NAME_BYTES];
+
+    TRY(build_norm(b, name_join(s, name, "norm"), NORM_BATCH, 0, ACT_RELU, x, y, err));
+    return build_conv(b, name, c, *y, y, err);
+}
+
+static struct pool_attr pool_attr(const struct pool_block *p)
+{
+    return (struct pool_attr){
+        .d = {p->size, p->stride, p->pad / 2}, .pad_total = p->pad, .ceil_mode = p->ceil_mode};
+}
+
+enum vov_status build_maxpool(struct builder *b, const char *name, const struct pool_block *p,
                               struct tensor *x, struct tensor **y, struct err *err)
 {
-    const struct pool_attr a = {
-        .d = {p->size, p->stride, p->pad / 2}, .pad_total = p->pad, .ceil_mode = p->ceil_mode};
+    const struct pool_attr a = pool_attr(p);
 
     return build_op(b, &(struct brick){&op_maxpool, name, &a}, &x, 1, y, err);
 }
 
-enum vov_status build_avgpool(struct builder *b, const char *name, int size, int stride,
+enum vov_status build_avgpool(struct builder *b, const char *name, const struct pool_block *p,
                               struct tensor *x, struct tensor **y, struct err *err)
 {
-    const struct pool_attr a = {.d = {size, stride, 0}};
+    const struct pool_attr a = pool_attr(p);
 
     return build_op(b, &(struct brick){&op_avgpool, name, &a}, &x, 1, y, err);
 }

@@ -22,32 +22,23 @@ static const struct key_spec dense_table[] = {
 };
 #undef AT
 
-/* norm, ReLU, then the convolution alone. */
-static enum vov_status preact_conv(struct builder *b, const char *name, int index, int out,
-                                   int size, struct tensor **io, struct err *err)
-{
-    const struct conv_block conv = {.out = out, .size = size, .stride = 1, .pad = PAD_SAME};
-    char s[48];
-
-    snprintf(s, sizeof s, "layer%d/%s/norm", index, name);
-    TRY(build_norm(b, s, NORM_BATCH, 0, ACT_RELU, *io, io, err));
-    snprintf(s, sizeof s, "layer%d/%s", index, name);
-    return build_conv(b, s, &conv, *io, io, err);
-}
-
 static enum vov_status dense_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct dense_keys *k = keys;
-    const int squeeze = (int)(k->bottleneck * k->growth + 0.5);
+    const struct conv_block squeeze = {
+        .out = (int)(k->bottleneck * k->growth + 0.5), .size = 1, .stride = 1, .pad = PAD_SAME};
+    const struct conv_block conv = {.out = k->growth, .size = 3, .stride = 1, .pad = PAD_SAME};
     char s[48];
 
     for (int i = 1; i <= k->layers; i++) {
         struct tensor *y = b->cur;
 
-        if (squeeze > 0) {
-            TRY(preact_conv(b, "squeeze", i, squeeze, 1, &y, err));
+        if (squeeze.out > 0) {
+            snprintf(s, sizeof s, "layer%d/squeeze", i);
+            TRY(build_preact_conv(b, s, &squeeze, y, &y, err));
         }
-        TRY(preact_conv(b, "conv", i, k->growth, 3, &y, err));
+        snprintf(s, sizeof s, "layer%d/conv", i);
+        TRY(build_preact_conv(b, s, &conv, y, &y, err));
         snprintf(s, sizeof s, "layer%d/concat", i);
         TRY(build_concat(b, s, (struct tensor *[]){b->cur, y}, 2, &b->cur, err));
     }
@@ -93,7 +84,8 @@ static enum vov_status transition_build(struct builder *b, const void *keys, str
     TRY(build_norm(b, "norm", NORM_BATCH, 0, ACT_RELU, b->cur, &b->cur, err));
     TRY(build_conv(b, "conv", &conv, b->cur, &b->cur, err));
     if (k->pool > 1) {
-        TRY(build_avgpool(b, "pool", k->pool, k->pool, b->cur, &b->cur, err));
+        const struct pool_block p = {.size = k->pool, .stride = k->pool};
+        TRY(build_avgpool(b, "pool", &p, b->cur, &b->cur, err));
     }
     return VOV_OK;
 }

@@ -29,7 +29,7 @@ static enum vov_status maxpool_build(struct builder *b, const void *keys, struct
 {
     const struct maxpool_keys *k = keys;
     const int size = k->size > 0 ? k->size : k->stride;
-    const struct maxpool_block p = {
+    const struct pool_block p = {
         .size = size,
         .stride = k->stride,
         .pad = k->padding < 0 ? size - 1 : k->padding,
@@ -49,6 +49,7 @@ const struct section_type section_maxpool = {
 
 struct avgpool_keys {
     int size, stride;
+    bool ceil;
 };
 
 #define AT(field) offsetof(struct avgpool_keys, field)
@@ -56,6 +57,8 @@ static const struct key_spec avgpool_table[] = {
     {"size", "0", KEY_INT, AT(size), 0, 1024, NULL,
      "side of the window; 0: the whole picture, as Darknet's"},
     {"stride", "0", KEY_INT, AT(stride), 0, 1024, NULL, "pixels between two windows; 0: as size"},
+    {"ceil", "0", KEY_BOOL, AT(ceil), 0, 1, NULL,
+     "1: a last window that is cut by the picture's edge counts too"},
     {0},
 };
 #undef AT
@@ -63,11 +66,13 @@ static const struct key_spec avgpool_table[] = {
 static enum vov_status avgpool_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct avgpool_keys *k = keys;
+    const struct pool_block p = {
+        .size = k->size, .stride = k->stride > 0 ? k->stride : k->size, .ceil_mode = k->ceil};
 
     if (k->size == 0) {
         return build_avgpool_global(b, "", b->cur, &b->cur, err);
     }
-    return build_avgpool(b, "", k->size, k->stride > 0 ? k->stride : k->size, b->cur, &b->cur, err);
+    return build_avgpool(b, "", &p, b->cur, &b->cur, err);
 }
 
 const struct section_type section_avgpool = {

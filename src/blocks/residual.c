@@ -12,6 +12,7 @@ enum stride_on { STRIDE_ON_3X3, STRIDE_ON_1X1 };
 
 struct residual_keys {
     int width, out, repeat, stride, stride_on;
+    bool project;
     double init;
 };
 
@@ -23,6 +24,8 @@ static const struct key_spec residual_table[] = {
     {"stride", "1", KEY_INT, AT(stride), 1, 64, NULL, "of the first block"},
     {"stride_on", "3x3", KEY_ENUM, AT(stride_on), 0, 0, "3x3 1x1",
      "which convolution of the first block has it"},
+    {"project", "0", KEY_BOOL, AT(project), 0, 1, NULL,
+     "1: a 1x1 convolution on the first block's shortcut even where shapes agree"},
     {"init", "0", KEY_REAL, AT(init), 0, 1000, NULL,
      "weights start normally distributed with this deviation; 0: He's"},
     {0},
@@ -65,6 +68,7 @@ static enum vov_status residual_build(struct builder *b, const void *keys, struc
         .out = k->out > 0 ? k->out : 4 * k->width,
         .stride = k->stride,
         .stride_on_1x1 = k->stride_on == STRIDE_ON_1X1,
+        .project = k->project,
         .init = k->init,
     };
     char name[24];
@@ -73,6 +77,7 @@ static enum vov_status residual_build(struct builder *b, const void *keys, struc
         snprintf(name, sizeof name, "block%d", i);
         TRY(build_residual(b, name, &r, b->cur, &b->cur, err));
         r.stride = 1;
+        r.project = false;
     }
     return VOV_OK;
 }

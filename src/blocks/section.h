@@ -102,6 +102,9 @@ enum vov_status build_conv(struct builder *b, const char *name, const struct con
 /* conv, batch norm, ReLU: the Conv-BN-ReLU of the paper. */
 enum vov_status build_cbr(struct builder *b, const char *name, int out, int size, int stride,
                           struct tensor *x, struct tensor **y, struct err *err);
+/* batch norm, ReLU, then the convolution alone: DenseNet's order. */
+enum vov_status build_preact_conv(struct builder *b, const char *name, const struct conv_block *c,
+                                  struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_norm(struct builder *b, const char *name, enum norm norm, int groups,
                            enum act act, struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_act(struct builder *b, const char *name, enum act act, struct tensor *x,
@@ -112,13 +115,13 @@ enum vov_status build_add(struct builder *b, const char *name, enum act act, str
                           struct tensor *x2, struct tensor **y, struct err *err);
 /* pad: rows and columns on both sides together, as Darknet's. ceil_mode: a last window that the
  * edge cuts counts. */
-struct maxpool_block {
+struct pool_block {
     int size, stride, pad;
     bool ceil_mode;
 };
-enum vov_status build_maxpool(struct builder *b, const char *name, const struct maxpool_block *p,
+enum vov_status build_maxpool(struct builder *b, const char *name, const struct pool_block *p,
                               struct tensor *x, struct tensor **y, struct err *err);
-enum vov_status build_avgpool(struct builder *b, const char *name, int size, int stride,
+enum vov_status build_avgpool(struct builder *b, const char *name, const struct pool_block *p,
                               struct tensor *x, struct tensor **y, struct err *err);
 enum vov_status build_avgpool_global(struct builder *b, const char *name, struct tensor *x,
                                      struct tensor **y, struct err *err);

@@ -13,23 +13,39 @@ extern const struct section_type section_convolutional, section_deconvolutional,
     section_avgpool, section_global_avgpool, section_connected, section_route, section_shortcut,
     section_upsample, section_bilinear, section_dropout, section_batchnorm, section_groupnorm,
     section_l2norm, section_activation, section_ese, section_stem, section_osa, section_dense,
-    section_transition, section_bottleneck, section_tcb, section_softmax, section_refinedet,
-    section_yolo;
+    section_transition, section_bottleneck, section_tcb, section_downsample, section_two_way_dense,
+    section_softmax, section_refinedet, section_ssd, section_yolo;
 
 const struct section_type *const section_types[] = {
-    &section_convolutional,  &section_deconvolutional,
-    &section_maxpool,        &section_avgpool,
-    &section_global_avgpool, &section_connected,
-    &section_route,          &section_shortcut,
-    &section_upsample,       &section_bilinear,
-    &section_dropout,        &section_batchnorm,
-    &section_groupnorm,      &section_l2norm,
-    &section_activation,     &section_ese,
-    &section_stem,           &section_osa,
-    &section_dense,          &section_transition,
-    &section_bottleneck,     &section_tcb,
-    &section_softmax,        &section_refinedet,
-    &section_yolo,           NULL,
+    &section_convolutional,
+    &section_deconvolutional,
+    &section_maxpool,
+    &section_avgpool,
+    &section_global_avgpool,
+    &section_connected,
+    &section_route,
+    &section_shortcut,
+    &section_upsample,
+    &section_bilinear,
+    &section_dropout,
+    &section_batchnorm,
+    &section_groupnorm,
+    &section_l2norm,
+    &section_activation,
+    &section_ese,
+    &section_stem,
+    &section_osa,
+    &section_dense,
+    &section_transition,
+    &section_bottleneck,
+    &section_tcb,
+    &section_downsample,
+    &section_two_way_dense,
+    &section_softmax,
+    &section_refinedet,
+    &section_ssd,
+    &section_yolo,
+    NULL,
 };
 
 /* Darknet's other spellings. */
@@ -42,12 +58,12 @@ static const struct {
 
 /* Sections of Darknet, and of detectors to come, that this version cannot run. */
 static const char *const not_built[] = {
-    "region",   "detection",     "ssd",         "rpn",           "roi_box",
-    "roi_mask", "fpn",           "cost",        "crop",          "local",
-    "rnn",      "gru",           "lstm",        "crnn",          "conv_lstm",
-    "sam",      "reorg",         "reorg3d",     "reorg_old",     "scale_channels",
-    "iseg",     "local_avgpool", "contrastive", "gaussian_yolo", "normalization",
-    "lrn",      "empty",
+    "region",        "detection",   "rpn",           "roi_box",        "roi_mask",
+    "fpn",           "cost",        "crop",          "local",          "rnn",
+    "gru",           "lstm",        "crnn",          "conv_lstm",      "sam",
+    "reorg",         "reorg3d",     "reorg_old",     "scale_channels", "iseg",
+    "local_avgpool", "contrastive", "gaussian_yolo", "normalization",  "lrn",
+    "empty",
 };
 
 enum { COUNT = sizeof section_types / sizeof section_types[0] - 1 };

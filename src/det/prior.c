@@ -3,27 +3,29 @@
 
 #include <math.h>
 
+struct prior_shape prior_shape(double size, double ratio)
+{
+    return (struct prior_shape){size * sqrt(ratio), size / sqrt(ratio)};
+}
+
 int prior_count(const struct prior_level *l)
 {
-    return l->w * l->h * l->n_scales * l->n_ratios;
+    return l->w * l->h * l->n_shapes;
 }
 
 /* All priors of the cell with centre x, y in pixels. */
 static struct box *fill_cell(const struct prior_level *l, double x, double y, double width,
                              double height, struct box *out)
 {
-    for (int s = 0; s < l->n_scales; s++) {
-        for (int r = 0; r < l->n_ratios; r++) {
-            const double half = l->size * l->scale[s] / 2;
-            const double half_w = half * sqrt(l->ratio[r]), half_h = half / sqrt(l->ratio[r]);
+    for (int i = 0; i < l->n_shapes; i++) {
+        const double half_w = l->shape[i].w / 2, half_h = l->shape[i].h / 2;
 
-            *out++ = (struct box){
-                (real)((x - half_w) / width),
-                (real)((y - half_h) / height),
-                (real)((x + half_w) / width),
-                (real)((y + half_h) / height),
-            };
-        }
+        *out++ = (struct box){
+            (real)((x - half_w) / width),
+            (real)((y - half_h) / height),
+            (real)((x + half_w) / width),
+            (real)((y + half_h) / height),
+        };
     }
     return out;
 }

@@ -31,7 +31,8 @@ enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan
                           struct exec *e, struct err *err);
 void exec_close(struct exec *e);
 
-/* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). */
+/* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). A pass may use
+ * an input's memory for other things once it was read: set inputs before each exec_forward(). */
 void exec_set(struct exec *e, const struct tensor *t, const real *host);
 void exec_get(const struct exec *e, const struct tensor *t, real *host);
 /* Image `image` of t only; host is its own place, not that of the batch. */

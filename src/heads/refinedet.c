@@ -7,13 +7,9 @@
 #include "refinedet.h"
 
 #include "blocks/net.h"
-#include "det/prior.h"
-#include "ops/ops.h"
+#include "multibox_head.h"
 
-#include <math.h>
 #include <stdio.h>
-
-enum { MAX_LEVELS = 8, MAX_RATIOS = 32 };
 
 struct refinedet_keys {
     struct name_list arm, odm;
@@ -60,24 +56,19 @@ static const struct head_type head_refinedet = {
     .name = "refinedet", .detects = true, .decode = refinedet_decode};
 
 struct levels {
-    struct tensor *arm[MAX_LEVELS], *odm[MAX_LEVELS];
+    struct tensor *arm[MULTIBOX_MAX_LEVELS], *odm[MULTIBOX_MAX_LEVELS];
+    struct prior_level prior[MULTIBOX_MAX_LEVELS];
+    struct prior_shape shape[MULTIBOX_MAX_LEVELS][MULTIBOX_MAX_SHAPES];
     int n;
 };
 
 static enum vov_status check_keys(const struct builder *b, const struct refinedet_keys *k,
                                   struct err *err)
 {
-    if (b->net->classes < 1) {
-        return err_set(err, VOV_ECFG,
-                       "[refinedet] wants classes= in [net]: how many, background not counted");
-    }
-    if (b->head->type != NULL) {
-        return err_set(err, VOV_ECFG, "[refinedet] follows [%s]; a network has one head",
-                       b->head->type->name);
-    }
-    if (k->arm.n < 1 || k->arm.n > MAX_LEVELS) {
+    TRY(multibox_check(b, err));
+    if (k->arm.n < 1 || k->arm.n > MULTIBOX_MAX_LEVELS) {
         return err_at(err, builder_at(b, "arm"), VOV_ECFG,
-                      "[refinedet] wants 1 to %d levels, not %d", MAX_LEVELS, k->arm.n);
+                      "[refinedet] wants 1 to %d levels, not %d", MULTIBOX_MAX_LEVELS, k->arm.n);
     }
     if (k->odm.n != k->arm.n) {
         return err_at(err, builder_at(b, "odm"), VOV_ECFG,
@@ -88,19 +79,24 @@ static enum vov_status check_keys(const struct builder *b, const struct refinede
         return err_at(err, builder_at(b, "sizes"), VOV_ECFG,
                       "[refinedet] has %d sizes for %d levels", k->sizes.n, k->arm.n);
     }
-    if (k->ratios.n < 1 || k->ratios.n > MAX_RATIOS) {
+    if (k->ratios.n < 1 || k->ratios.n > MULTIBOX_MAX_SHAPES) {
         return err_at(err, builder_at(b, "ratios"), VOV_ECFG,
-                      "[refinedet] wants 1 to %d ratios, not %d", MAX_RATIOS, k->ratios.n);
+                      "[refinedet] wants 1 to %d ratios, not %d", MULTIBOX_MAX_SHAPES, k->ratios.n);
     }
     return VOV_OK;
 }
 
-static enum vov_status find_level(const struct builder *b, const char *key, const char *name,
-                                  struct tensor **t, struct err *err)
+static void set_priors(const struct builder *b, const struct refinedet_keys *k, struct levels *l,
+                       int i)
 {
-    const enum vov_status status = builder_ref(b, name, t, err);
+    const struct shape s = l->arm[i]->shape;
+    const double step_x = (double)b->net->width / s.w, step_y = (double)b->net->height / s.h;
+    const double size = k->sizes.n > 0 ? k->sizes.v[i] : 4 * (step_x > step_y ? step_x : step_y);
 
-    return status == VOV_OK ? VOV_OK : err_locate(err, builder_at(b, key), NULL);
+    for (int j = 0; j < k->ratios.n; j++) {
+        l->shape[i][j] = prior_shape(size, k->ratios.v[j]);
+    }
+    l->prior[i] = (struct prior_level){s.w, s.h, step_x, step_y, l->shape[i], k->ratios.n};
 }
 
 static enum vov_status find_levels(const struct builder *b, const struct refinedet_keys *k,
@@ -108,59 +104,15 @@ static enum vov_status find_levels(const struct builder *b, const struct refined
 {
     l->n = k->arm.n;
     for (int i = 0; i < l->n; i++) {
-        TRY(find_level(b, "arm", k->arm.v[i], &l->arm[i], err));
-        TRY(find_level(b, "odm", k->odm.v[i], &l->odm[i], err));
+        TRY(multibox_level(b, "arm", k->arm.v[i], &l->arm[i], err));
+        TRY(multibox_level(b, "odm", k->odm.v[i], &l->odm[i], err));
         const struct shape s = l->arm[i]->shape, t = l->odm[i]->shape;
         if (s.w != t.w || s.h != t.h) {
             return err_at(err, builder_at(b, "odm"), VOV_ESHAPE,
                           "[refinedet] level %s is %dx%d but %s is %dx%d", k->arm.v[i], s.w, s.h,
                           k->odm.v[i], t.w, t.h);
         }
-    }
-    return VOV_OK;
-}
-
-static struct prior_level level_priors(const struct builder *b, const struct refinedet_keys *k,
-                                       const struct levels *l, int i)
-{
-    static const double one = 1;
-    const struct shape s = l->arm[i]->shape;
-    const double step_x = (double)b->net->width / s.w, step_y = (double)b->net->height / s.h;
-
-    return (struct prior_level){
-        .w = s.w,
-        .h = s.h,
-        .step_x = step_x,
-        .step_y = step_y,
-        .size = k->sizes.n > 0 ? k->sizes.v[i] : 4 * (step_x > step_y ? step_x : step_y),
-        .scale = &one,
-        .ratio = k->ratios.v,
-        .n_scales = 1,
-        .n_ratios = k->ratios.n,
-    };
-}
-
-static enum vov_status make_priors(struct builder *b, const struct refinedet_keys *k,
-                                   const struct levels *l, struct multibox_desc *d, struct err *err)
-{
-    long long n = 0;
-
-    for (int i = 0; i < l->n; i++) {
-        n += (long long)l->arm[i]->shape.h * l->arm[i]->shape.w * k->ratios.n;
-    }
-    if (n > 1 << 24) {
-        return err_set(err, VOV_ESHAPE, "[refinedet] %lld priors are too many", n);
-    }
-    struct box *prior = arena_alloc(&b->graph->mem, (size_t)n * sizeof *prior);
-    if (prior == NULL) {
-        return err_nomem(err, (size_t)n * sizeof *prior);
-    }
-    d->priors = prior;
-    d->n_priors = (int)n;
-    for (int i = 0; i < l->n; i++) {
-        const struct prior_level level = level_priors(b, k, l, i);
-        prior_fill(&level, b->net->width, b->net->height, prior);
-        prior += prior_count(&level);
+        set_priors(b, k, l, i);
     }
     return VOV_OK;
 }
@@ -187,39 +139,12 @@ static enum vov_status make_attr(struct builder *b, const struct refinedet_keys 
                 .top_k = k->top_k,
                 .keep = k->keep_top_k},
     };
-    TRY(make_priors(b, k, l, &r->arm, err));
+    TRY(multibox_priors(b, &(struct multibox_levels){l->arm, l->prior, l->n}, &r->arm, err));
     r->odm = r->arm;
     r->odm.n_classes = b->net->classes + 1;
     r->odm.objectness = false;
     r->odm.arm_threshold = (real)k->arm_thresh;
     *out = r;
-    return VOV_OK;
-}
-
-/* 3x3 with bias, Xavier's uniform (paper.md 4.4), then rows for each prior; `values` numbers each.
- * `what` is "arm_loc" and the like. */
-static enum vov_status predict(struct builder *b, const char *what, struct tensor *const *level,
-                               int n, int ratios, int values, struct tensor **y, struct err *err)
-{
-    struct tensor *map[MAX_LEVELS];
-    const struct prior_rows_attr rows = {values};
-    char name[64];
-
-    for (int i = 0; i < n; i++) {
-        const double fan_in = 9.0 * level[i]->shape.c;
-        const struct conv_block c = {.out = ratios * values,
-                                     .size = 3,
-                                     .stride = 1,
-                                     .pad = PAD_SAME,
-                                     .bias = true,
-                                     .init = {INIT_UNIFORM, sqrt(3 / fan_in)}};
-        snprintf(name, sizeof name, "%s%d", what, i + 1);
-        TRY(build_conv(b, name, &c, level[i], &map[i], err));
-    }
-    TRY(build_op(b, &(struct brick){&op_prior_rows, what, &rows}, map, n, y, err));
-    if (!b->graph->training) {
-        (*y)->flags |= T_KEEP;
-    }
     return VOV_OK;
 }
 
@@ -240,35 +165,38 @@ static enum vov_status add_inter(struct builder *b, const struct refinedet_keys 
     return VOV_OK;
 }
 
-static enum vov_status add_loss(struct builder *b, const char *name, const struct multibox_desc *d,
-                                struct tensor *const *in, int n_in, struct err *err)
-{
-    struct head *h = b->head;
-    const struct multibox_attr a = {.d = *d, .weight = 1};
-
-    return build_op(b, &(struct brick){&op_multibox, name, &a}, in, n_in, &h->loss[h->n_loss++],
-                    err);
-}
-
 static enum vov_status add_losses(struct builder *b, const struct refinedet *r, struct err *err)
 {
     struct head *h = b->head;
-    const int n = h->out[0]->shape.n;
 
-    h->truth = graph_input(b->graph, "truth", (struct shape){n, b->net->max_boxes, 5, 1});
-    if (h->truth == NULL) {
-        return err_nomem(err, sizeof(struct tensor));
-    }
+    TRY(multibox_truth(b, err));
     struct tensor *const arm[] = {h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF], h->truth};
     struct tensor *const odm[] = {h->out[REFINEDET_ODM_LOC], h->out[REFINEDET_ODM_CONF], h->truth,
                                   h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF]};
-    TRY(add_loss(b, "arm_loss", &r->arm, arm, 3, err));
-    TRY(add_loss(b, "odm_loss", &r->odm, odm, 5, err));
+    TRY(multibox_loss(b, "arm_loss", &r->arm, arm, 3, err));
+    TRY(multibox_loss(b, "odm_loss", &r->odm, odm, 5, err));
     h->part[0] = "arm_loc";
     h->part[1] = "arm_conf";
     h->part[3] = "odm_loc";
     h->part[4] = "odm_conf";
     return VOV_OK;
+}
+
+/* The four convolutions of each level. */
+static enum vov_status predict(struct builder *b, const struct levels *l, int n_classes,
+                               struct err *err)
+{
+    const struct multibox_levels arm = {l->arm, l->prior, l->n}, odm = {l->odm, l->prior, l->n};
+    struct tensor **out = b->head->out;
+
+    TRY(multibox_predict(b, &(struct predictor){"arm_loc", 4, 3, false}, &arm,
+                         &out[REFINEDET_ARM_LOC], err));
+    TRY(multibox_predict(b, &(struct predictor){"arm_conf", 2, 3, false}, &arm,
+                         &out[REFINEDET_ARM_CONF], err));
+    TRY(multibox_predict(b, &(struct predictor){"odm_loc", 4, 3, false}, &odm,
+                         &out[REFINEDET_ODM_LOC], err));
+    return multibox_predict(b, &(struct predictor){"odm_conf", n_classes, 3, false}, &odm,
+                            &out[REFINEDET_ODM_CONF], err);
 }
 
 static enum vov_status refinedet_build(struct builder *b, const void *keys, struct err *err)
@@ -287,11 +215,7 @@ static enum vov_status refinedet_build(struct builder *b, const void *keys, stru
     h->n_out = 4;
     TRY(add_inter(b, k, "arm", l.arm, l.n, err));
     TRY(add_inter(b, k, "odm", l.odm, l.n, err));
-    TRY(predict(b, "arm_loc", l.arm, l.n, k->ratios.n, 4, &h->out[REFINEDET_ARM_LOC], err));
-    TRY(predict(b, "arm_conf", l.arm, l.n, k->ratios.n, 2, &h->out[REFINEDET_ARM_CONF], err));
-    TRY(predict(b, "odm_loc", l.odm, l.n, k->ratios.n, 4, &h->out[REFINEDET_ODM_LOC], err));
-    TRY(predict(b, "odm_conf", l.odm, l.n, k->ratios.n, r->odm.n_classes,
-                &h->out[REFINEDET_ODM_CONF], err));
+    TRY(predict(b, &l, r->odm.n_classes, err));
     b->cur = h->out[REFINEDET_ODM_CONF];
     return b->graph->training ? add_losses(b, r, err) : VOV_OK;
 }

@@ -55,13 +55,14 @@ END_TEST
 /* RefineDet320's four levels: 6375 boxes in the order row, column, ratio. */
 START_TEST(priors)
 {
-    static const double one = 1, ratio[] = {1, 2, 0.5};
     static struct box out[6375];
     int n = 0;
 
     for (int i = 0; i < 4; i++) {
         const int cells = 40 >> i, step = 8 << i;
-        const struct prior_level l = {cells, cells, step, step, 4 * step, &one, ratio, 1, 3};
+        const struct prior_shape shape[] = {prior_shape(4 * step, 1), prior_shape(4 * step, 2),
+                                            prior_shape(4 * step, 0.5)};
+        const struct prior_level l = {cells, cells, step, step, shape, 3};
         prior_fill(&l, 320, 320, out + n);
         n += prior_count(&l);
     }

@@ -33,8 +33,10 @@ static double uniform(struct scene *s, double lo, double hi)
 /* A coarse grid of boxes makes overlaps equal; coarse logits make losses equal. */
 static void fill_scene(struct scene *s, uint32_t seed, bool coarse)
 {
-    static const double scale[] = {1, 2}, ratio[] = {1, 2, 0.5};
-    const struct prior_level level = {8, 8, 8, 8, 16, scale, ratio, 2, 3};
+    const struct prior_shape shape[] = {prior_shape(16, 1),   prior_shape(16, 2),
+                                        prior_shape(16, 0.5), prior_shape(32, 1),
+                                        prior_shape(32, 2),   prior_shape(32, 0.5)};
+    const struct prior_level level = {8, 8, 8, 8, shape, 6};
 
     s->state = seed * 77u + 5u;
     s->d = (struct multibox_desc){

@@ -1,6 +1,6 @@
 /*
- * test_refinedet_cost.c - the RefineDet nets of cfg/detect cost what the paper's tables say:
- * parameters to the last one, multiply-adds and batch norm elements to the digits printed.
+ * test_detector_cost.c - the detectors of cfg/detect cost what the paper's tables say: parameters
+ * to the last one, multiply-adds and batch norm elements to the digits printed.
  */
 #include "model/model.h"
 
@@ -28,6 +28,11 @@ static const struct row {
     {"cfg/detect/refinedet512-resnet101.cfg", 82451588, 82.452, 84.416, 0},
     {"cfg/detect/refinedet512-densenet201.cfg", 56127428, 56.127, 0, 0},
     {"cfg/detect/refinedet512-densenet161.cfg", 66755204, 66.755, 0, 0},
+    {"cfg/detect/dsod300-densenet67.cfg", 5833372, 5.833, 5.298, 5.321},
+    {"cfg/detect/dsod300-vovnet27s.cfg", 5971932, 5.972, 5.663, 5.673},
+    {"cfg/detect/dsod300-vovnet27s-bottleneck.cfg", 4871612, 4.872, 4.644, 4.655},
+    {"cfg/detect/ssd300-mobilenet.cfg", 5796089, 5.796, 1.148, 1.158},
+    {"cfg/detect/pelee304.cfg", 5425892, 5.426, 1.205, 1.211},
 };
 
 START_TEST(test_costs)
@@ -58,7 +63,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("refinedet costs");
+    Suite *s = suite_create("detector costs");
     TCase *c = tcase_create("cfg/detect");
 
     tcase_add_loop_test(c, test_costs, 0, (int)(sizeof rows / sizeof rows[0]));

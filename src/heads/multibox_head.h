@@ -1,0 +1,58 @@
+/*
+ * multibox_head.h - what the heads of the SSD family ([ssd], [refinedet]) share: levels with
+ * priors, a convolution on each that predicts numbers for each prior, the MultiBox loss, and class
+ * scores as detections.
+ */
+#ifndef VOV_MULTIBOX_HEAD_H
+#define VOV_MULTIBOX_HEAD_H
+
+#include "det/multibox.h"
+#include "det/prior.h"
+#include "head.h"
+
+enum { MULTIBOX_MAX_LEVELS = 8, MULTIBOX_MAX_SHAPES = 32 };
+
+/* The maps that a head looks at, and the priors on each. All borrowed. */
+struct multibox_levels {
+    struct tensor *const *map;
+    const struct prior_level *prior;
+    int n;
+};
+
+/* VOV_ECFG where the section cannot stand here: no classes in [net], or a second head. */
+enum vov_status multibox_check(const struct builder *b, struct err *err);
+
+/* The output called `name` by the section's key; an error is placed at that key. */
+enum vov_status multibox_level(const struct builder *b, const char *key, const char *name,
+                               struct tensor **t, struct err *err);
+
+/* Gives d the boxes of all levels, in the graph's memory. VOV_ESHAPE for more than 2^24. */
+enum vov_status multibox_priors(struct builder *b, const struct multibox_levels *l,
+                                struct multibox_desc *d, struct err *err);
+
+/* `values` numbers for each prior by a convolution on each level: with bias, or a batch norm
+ * instead. Weights start by Xavier's uniform rule (paper.md 4.4). */
+struct predictor {
+    const char *what; /* "conf" */
+    int values, size;
+    bool norm;
+};
+
+/* *y is [n, priors, values, 1], kept for the decoder where no loss will read it. */
+enum vov_status multibox_predict(struct builder *b, const struct predictor *p,
+                                 const struct multibox_levels *l, struct tensor **y,
+                                 struct err *err);
+
+/* Adds h->truth. */
+enum vov_status multibox_truth(struct builder *b, struct err *err);
+/* Adds a loss to the head. in: loc, conf, truth and, for an ODM, loc and conf of the ARM. */
+enum vov_status multibox_loss(struct builder *b, const char *name, const struct multibox_desc *d,
+                              struct tensor *const *in, int n_in, struct err *err);
+
+/* Adds the classes of one prior, with n_classes logits of which the first is the background's,
+ * whose probability is over `least` as detections of box b; none where a number is not finite.
+ * False: out of memory. */
+bool multibox_add_classes(const real *conf, int n_classes, struct box b, double least,
+                          struct det_list *dets);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * ssd.c - [ssd]: the head of SSD (Liu et al. 2016) as DSOD, MobileNet-SSD and Pelee use it
+ * (paper.md 4.6, 6): on each level priors of two square sizes and of ratios 2 and 3, a convolution
+ * for their boxes and one for their classes. Priors of a cell come in SSD's order: the square, the
+ * one between this size and the next, 2:1, 1:2, 3:1, 1:3.
+ */
+#include "blocks/net.h"
+#include "det/coder.h"
+#include "det/nms.h"
+#include "multibox_head.h"
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { SSD_LOC, SSD_CONF };
+enum { MAX_PRIORS = 6 };
+
+struct ssd_keys {
+    struct name_list levels;
+    struct real_list sizes, steps;
+    struct int_list priors;
+    int size;
+    bool norm;
+    double l2norm;
+    double conf_thresh, nms_thresh, match_iou, neg_ratio;
+    int top_k, keep_top_k;
+};
+
+#define AT(field) offsetof(struct ssd_keys, field)
+static const struct key_spec ssd_table[] = {
+    {"levels", NULL, KEY_NAMES, AT(levels), 0, 0, NULL,
+     "the sections to look at by name or number, the finest first"},
+    {"sizes", NULL, KEY_REALS, AT(sizes), 1, 65536, NULL,
+     "pixels of each level's square prior, and of one level more"},
+    {"priors", "6", KEY_INTS, AT(priors), 1, MAX_PRIORS, NULL,
+     "of each cell, for all levels or each: the square; where even, one of the size between this "
+     "level's and the next; then 2:1 and 1:2; then 3:1 and 1:3"},
+    {"steps", "", KEY_REALS, AT(steps), 1, 65536, NULL,
+     "pixels between cells of each level; none: the input divided by the level"},
+    {"size", "3", KEY_INT, AT(size), 1, 31, NULL, "of the predictors' kernels"},
+    {"batch_normalize", "0", KEY_BOOL, AT(norm), 0, 1, NULL,
+     "batch norm after the predictors, as DSOD; else a bias"},
+    {"l2norm", "0", KEY_REAL, AT(l2norm), 0, 1e6, NULL,
+     "scale at the start of an L2 norm of each level, as DSOD's 20; 0: none"},
+    {"conf_thresh", "0", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
+     "lowest score of a detection; 0: that of [net]"},
+    {"nms_thresh", "0", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
+     "overlap over which the lower scored box is dropped; 0: that of [net]"},
+    {"match_iou", "0.5", KEY_REAL, AT(match_iou), 0.01, 1, NULL,
+     "overlap from which a prior is a positive"},
+    {"neg_ratio", "3", KEY_REAL, AT(neg_ratio), 0, 1000, NULL, "negatives for each positive"},
+    {"top_k", "400", KEY_INT, AT(top_k), 1, 100000, NULL, "boxes of a class before NMS"},
+    {"keep_top_k", "200", KEY_INT, AT(keep_top_k), 1, 100000, NULL, "detections of a picture"},
+    {0},
+};
+#undef AT
+
+/* The head's attr. */
+struct ssd {
+    struct multibox_desc d; /* priors in the graph's memory */
+    double conf_thresh;
+    struct nms_desc nms;
+};
+
+static enum vov_status ssd_decode(const struct head *h, const real *const *out, int image,
+                                  double min_score, struct det_list *dets, struct err *err)
+{
+    const struct ssd *s = h->attr;
+    const size_t p = (size_t)s->d.n_priors, n = (size_t)image * p;
+    const int classes = s->d.n_classes;
+    struct nms_desc nms = s->nms;
+
+    nms.min_score = (real)(min_score > s->conf_thresh ? min_score : s->conf_thresh);
+    for (size_t i = n; i < n + p; i++) {
+        const struct box b = box_decode(&s->d.priors[i - n], out[SSD_LOC] + i * 4, s->d.variance);
+        if (!multibox_add_classes(out[SSD_CONF] + i * (size_t)classes, classes, b,
+                                  (double)nms.min_score, dets)) {
+            return err_nomem(err, sizeof(struct detection));
+        }
+    }
+    return nms_by_class(dets, &nms, err);
+}
+
+static const struct head_type head_ssd = {.name = "ssd", .detects = true, .decode = ssd_decode};
+
+struct levels {
+    struct tensor *map[MULTIBOX_MAX_LEVELS];
+    struct prior_level prior[MULTIBOX_MAX_LEVELS];
+    struct prior_shape shape[MULTIBOX_MAX_LEVELS][MAX_PRIORS];
+    int n;
+};
+
+static enum vov_status check_keys(const struct builder *b, const struct ssd_keys *k,
+                                  struct err *err)
+{
+    const int n = k->levels.n;
+
+    TRY(multibox_check(b, err));
+    if (n < 1 || n > MULTIBOX_MAX_LEVELS) {
+        return err_at(err, builder_at(b, "levels"), VOV_ECFG, "[ssd] wants 1 to %d levels, not %d",
+                      MULTIBOX_MAX_LEVELS, n);
+    }
+    if (k->sizes.n != n + 1) {
+        return err_at(err, builder_at(b, "sizes"), VOV_ECFG,
+                      "[ssd] has %d sizes; for %d levels it wants %d", k->sizes.n, n, n + 1);
+    }
+    if (k->priors.n != n && k->priors.n != 1) {
+        return err_at(err, builder_at(b, "priors"), VOV_ECFG,
+                      "[ssd] has %d numbers of priors; for %d levels it wants 1 or %d", k->priors.n,
+                      n, n);
+    }
+    if (k->steps.n != 0 && k->steps.n != n) {
+        return err_at(err, builder_at(b, "steps"), VOV_ECFG, "[ssd] has %d steps for %d levels",
+                      k->steps.n, n);
+    }
+    return VOV_OK;
+}
+
+/* The shapes of a cell in SSD's order; n of them. */
+static void set_shapes(double size, double next, int n, struct prior_shape *out)
+{
+    const struct prior_shape all[] = {
+        prior_shape(size, 1), prior_shape(sqrt(size * next), 1),
+        prior_shape(size, 2), prior_shape(size, 1.0 / 2),
+        prior_shape(size, 3), prior_shape(size, 1.0 / 3),
+    };
+
+    for (int i = 0, from = 0; i < n; i++, from++) {
+        from += from == 1 && n % 2 != 0;
+        out[i] = all[from];
+    }
+}
+
+static enum vov_status find_levels(const struct builder *b, const struct ssd_keys *k,
+                                   struct levels *l, struct err *err)
+{
+    l->n = k->levels.n;
+    for (int i = 0; i < l->n; i++) {
+        TRY(multibox_level(b, "levels", k->levels.v[i], &l->map[i], err));
+        const struct shape s = l->map[i]->shape;
+        const int n = k->priors.v[k->priors.n > 1 ? i : 0];
+        const bool derived = k->steps.n == 0;
+        set_shapes(k->sizes.v[i], k->sizes.v[i + 1], n, l->shape[i]);
+        l->prior[i] = (struct prior_level){
+            .w = s.w,
+            .h = s.h,
+            .step_x = derived ? (double)b->net->width / s.w : k->steps.v[i],
+            .step_y = derived ? (double)b->net->height / s.h : k->steps.v[i],
+            .shape = l->shape[i],
+            .n_shapes = n,
+        };
+    }
+    return VOV_OK;
+}
+
+static enum vov_status add_l2norms(struct builder *b, double scale, struct levels *l,
+                                   struct err *err)
+{
+    const struct l2norm_attr a = {.scale = scale, .eps = 1e-10};
+    char name[32];
+
+    for (int i = 0; i < l->n && scale > 0; i++) {
+        snprintf(name, sizeof name, "l2norm%d", i + 1);
+        TRY(build_op(b, &(struct brick){&op_l2norm, name, &a}, &l->map[i], 1, &l->map[i], err));
+    }
+    return VOV_OK;
+}
+
+static enum vov_status make_attr(struct builder *b, const struct ssd_keys *k,
+                                 const struct multibox_levels *l, struct ssd **out, struct err *err)
+{
+    struct ssd *s = arena_alloc(&b->graph->mem, sizeof *s);
+
+    if (s == NULL) {
+        return err_nomem(err, sizeof *s);
+    }
+    *s = (struct ssd){
+        .d = {.n_classes = b->net->classes + 1,
+              .match_iou = (real)k->match_iou,
+              .neg_iou = (real)k->match_iou,
+              .neg_ratio = (real)k->neg_ratio,
+              .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}},
+        .conf_thresh = k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh,
+        .nms = {.iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
+                .top_k = k->top_k,
+                .keep = k->keep_top_k},
+    };
+    *out = s;
+    return multibox_priors(b, l, &s->d, err);
+}
+
+static enum vov_status add_loss(struct builder *b, const struct ssd *s, struct err *err)
+{
+    struct head *h = b->head;
+
+    TRY(multibox_truth(b, err));
+    h->part[0] = "loc";
+    h->part[1] = "conf";
+    return multibox_loss(b, "loss", &s->d,
+                         (struct tensor *[]){h->out[SSD_LOC], h->out[SSD_CONF], h->truth}, 3, err);
+}
+
+static enum vov_status ssd_build(struct builder *b, const void *keys, struct err *err)
+{
+    const struct ssd_keys *k = keys;
+    struct head *h = b->head;
+    struct levels l;
+    struct ssd *s = NULL;
+
+    TRY(check_keys(b, k, err));
+    TRY(find_levels(b, k, &l, err));
+    TRY(add_l2norms(b, k->l2norm, &l, err));
+    const struct multibox_levels levels = {l.map, l.prior, l.n};
+    TRY(make_attr(b, k, &levels, &s, err));
+    h->type = &head_ssd;
+    h->attr = s;
+    h->classes = b->net->classes;
+    h->n_out = 2;
+    TRY(multibox_predict(b, &(struct predictor){"loc", 4, k->size, k->norm}, &levels,
+                         &h->out[SSD_LOC], err));
+    TRY(multibox_predict(b, &(struct predictor){"conf", s->d.n_classes, k->size, k->norm}, &levels,
+                         &h->out[SSD_CONF], err));
+    b->cur = h->out[SSD_CONF];
+    return b->graph->training ? add_loss(b, s, err) : VOV_OK;
+}
+
+extern const struct section_type section_ssd;
+const struct section_type section_ssd = {
+    .name = "ssd",
+    .doc = "SSD's head: priors of several sizes and ratios on each level, their boxes and classes.",
+    .keys = ssd_table,
+    .keys_size = sizeof(struct ssd_keys),
+    .build = ssd_build,
+};
