@@ -36,8 +36,16 @@ static inline bool act_from_output(enum act a)
     return a != ACT_MISH && a != ACT_SWISH;
 }
 
+/*
+ * How a convolution is computed: EXACT sums the products as the formula says, F2, F4 and F6 are
+ * Winograd's F(m x m, 3 x 3), which need fewer multiplications and round more. AUTO leaves it to
+ * the backend. Where what is asked for does not fit the kernel or the device, EXACT is taken.
+ */
+enum conv_alg { CONV_AUTO, CONV_EXACT, CONV_F2, CONV_F4, CONV_F6 };
+
 struct conv_desc {
     int kh, kw, stride, pad, dilation, groups;
+    enum conv_alg alg;
 };
 enum conv_pass { CONV_FWD, CONV_BWD_DATA, CONV_BWD_WEIGHT };
 
@@ -47,6 +55,20 @@ struct conv_use {
     bool bias;    /* forward: there is one; backward of the weight: its gradient too */
     enum act act; /* forward only */
     bool add;     /* backward of the data: beta is 1 */
+};
+
+/* A convolution's weights, [y.c, x.c/groups, kh, kw]. packed: what conv_pack made of them for this
+ * very pass, and w is not read then; NULL: nothing was prepared. */
+struct conv_weight {
+    const real *w;
+    const void *packed;
+};
+
+/* What follows the sum: act(sum + bias[c] + add). bias and add.p may be NULL; add has y's shape. */
+struct conv_tail {
+    const real *bias;
+    struct view add;
+    enum act act;
 };
 
 struct pool_desc {
@@ -73,6 +95,9 @@ struct backend_ops {
     void *(*alloc)(struct backend *be, size_t bytes);
     void (*release)(struct backend *be, void *p);
     size_t (*free_bytes)(struct backend *be);
+    /* Part of a block whose numbers are not needed any more, as nothing reads it before it is
+     * written again: a device that can takes back its memory until then. */
+    void (*discard)(struct backend *be, void *p, size_t bytes);
     void (*sync)(struct backend *be);
 
     /* All numbers of a view from and to the host's memory, dense and in NCHW order whatever the
@@ -99,20 +124,30 @@ struct backend_ops {
                     struct view y);
 
     /*
-     * Convolution. w is [y.c, x.c/groups, kh, kw]. forward: y = act(conv(x) + bias); bias may be
-     * NULL. scratch holds conv_scratch() bytes. bwd_weight: dw += , and dbias += unless NULL.
+     * Convolution. forward: y = act(conv(x) + bias + add). scratch holds conv_scratch() bytes.
+     * bwd_weight: dw += , and dbias += unless NULL.
      */
     size_t (*conv_scratch)(struct backend *be, const struct conv_desc *d,
                            const struct conv_use *use, struct view x, struct view y);
     /* How a pass will be computed, as a word for tables: "product", "depthwise", "loops". */
     const char *(*conv_algorithm)(struct backend *be, const struct conv_desc *d,
                                   enum conv_pass pass, struct view x, struct view y);
-    void (*conv_fwd)(struct backend *be, const struct conv_desc *d, struct view x, const real *w,
-                     const real *bias, enum act act, struct view y, void *scratch);
-    void (*conv_bwd_data)(struct backend *be, const struct conv_desc *d, const real *w,
+    void (*conv_fwd)(struct backend *be, const struct conv_desc *d, struct view x,
+                     struct conv_weight w, const struct conv_tail *tail, struct view y,
+                     void *scratch);
+    void (*conv_bwd_data)(struct backend *be, const struct conv_desc *d, struct conv_weight w,
                           struct view dy, real beta, struct view dx, void *scratch);
     void (*conv_bwd_weight)(struct backend *be, const struct conv_desc *d, struct view x,
                             struct view dy, real *dw, real *dbias, void *scratch);
+    /*
+     * Weights brought once into the form that a pass (not BWD_WEIGHT) works with, for as long as
+     * they do not change. pack_bytes 0: there is no such form, or none that helps. x and y have
+     * shapes but no memory.
+     */
+    size_t (*conv_pack_bytes)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                              struct view x, struct view y);
+    void (*conv_pack)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                      struct view x, struct view y, const real *w, void *packed);
 
     /* y = act(scale[c] * x + shift[c]); scale may be NULL for 1, shift for 0. y may be x. */
     void (*affine)(struct backend *be, const real *scale, const real *shift, enum act act,

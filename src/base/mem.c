@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The one variable that changes: each thread its own, and only tests set it. */
 static _Thread_local long fail_countdown;
@@ -71,6 +72,71 @@ void *mem_alloc_aligned(size_t bytes)
         memset(p, 0, whole);
     }
     return p;
+}
+
+/* In front of a block. */
+struct block_head {
+    void *start;   /* of what the system or the heap gave */
+    size_t mapped; /* its bytes, 0: from the heap */
+};
+
+enum { BLOCK_ALIGN = 64, BLOCK_LARGE = 1 << 20, HUGE_PAGE = 2 << 20, PAGE = 4096 };
+
+static void *block_finish(char *p, void *start, size_t mapped)
+{
+    struct block_head *head = (struct block_head *)(void *)(p - BLOCK_ALIGN);
+    head->start = start;
+    head->mapped = mapped;
+    return p;
+}
+
+static char *align_up(char *p, uintptr_t to)
+{
+    return p + (to - (uintptr_t)p % to) % to;
+}
+
+void *mem_block_alloc(size_t bytes)
+{
+    if (bytes > SIZE_MAX / 4) {
+        return NULL;
+    }
+    if (bytes < BLOCK_LARGE) {
+        char *p = mem_alloc_aligned(bytes + BLOCK_ALIGN);
+        return p != NULL ? block_finish(p + BLOCK_ALIGN, p, 0) : NULL;
+    }
+    const size_t all = bytes + HUGE_PAGE + PAGE;
+    char *start = refused()
+                      ? MAP_FAILED
+                      : mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) {
+        return NULL;
+    }
+    char *p = align_up(start + PAGE, HUGE_PAGE);
+    /* Only where they are filled to the end, and a refusal does no harm. */
+    madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return block_finish(p, start, all);
+}
+
+void mem_block_free(void *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    const struct block_head *head = (const struct block_head *)(void *)((char *)p - BLOCK_ALIGN);
+    if (head->mapped > 0) {
+        munmap(head->start, head->mapped);
+    } else {
+        mem_free(head->start);
+    }
+}
+
+void mem_block_discard(void *p, size_t bytes)
+{
+    char *from = align_up(p, PAGE);
+    char *end = (char *)p + bytes;
+    if (from + PAGE <= end) { /* fails, and changes nothing, where pages are larger */
+        madvise(from, (size_t)(end - from) / PAGE * PAGE, MADV_DONTNEED);
+    }
 }
 
 struct arena_block {

@@ -18,6 +18,15 @@ void mem_free(void *p); /* NULL is fine */
 /* Zeroed memory at a multiple of 64 bytes; freed by mem_free too. */
 void *mem_alloc_aligned(size_t bytes);
 
+/*
+ * Zeroed blocks for the numbers of a network, at a multiple of 64 bytes. Large ones come from the
+ * system page by page as they are first touched, on huge pages where it has them. NULL: no memory.
+ */
+void *mem_block_alloc(size_t bytes);
+void mem_block_free(void *p); /* NULL is fine */
+/* Gives back the whole pages of a part of a block; they may read as zeros then. */
+void mem_block_discard(void *p, size_t bytes);
+
 /* Tests: the n-th allocation from now on, of this thread, fails (1: the next); 0 switches it off.
  */
 void mem_fail_after(long n);

@@ -155,31 +155,32 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 }
 
 static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
-                          const real *w, const real *bias, enum act act, struct view y,
+                          struct conv_weight w, const struct conv_tail *tail, struct view y,
                           void *scratch)
 {
     const struct cpu *cpu = be->ctx;
 
     if (choose(d, x, y) == ALG_DEPTHWISE) {
-        depthwise_fwd(cpu, d, x, w, bias, act, y);
+        depthwise_fwd(cpu, d, x, w.w, tail, y);
         return;
     }
     for (int g = 0; g < d->groups; g++) {
         struct corr c = forward_corr(d, x, y, g);
-        c.w = w + (size_t)g * (size_t)c.dst.c * c.w_row;
-        c.bias = bias ? bias + g * c.dst.c : NULL;
-        c.act = act;
+        c.w = w.w + (size_t)g * (size_t)c.dst.c * c.w_row;
+        c.bias = tail->bias ? tail->bias + g * c.dst.c : NULL;
+        c.plus = view_slice(tail->add, g * c.dst.c, c.dst.c);
+        c.act = tail->act;
         corr_run(cpu, &c, scratch);
     }
 }
 
-static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, const real *w,
+static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, struct conv_weight w,
                                struct view dy, real beta, struct view dx, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
 
     if (choose(d, dx, dy) == ALG_DEPTHWISE) {
-        depthwise_bwd_data(cpu, d, w, dy, beta, dx);
+        depthwise_bwd_data(cpu, d, w.w, dy, beta, dx);
         return;
     }
     if (beta == 0 && has_gaps(d, dx, dy)) {
@@ -189,7 +190,7 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, co
         const int g = i / (d->stride * d->stride);
         struct corr c = backward_corr(d, dy, dx, g, i % (d->stride * d->stride));
         if (reaches(&c)) {
-            c.w = w + (size_t)g * (size_t)c.src.c * c.w_channel;
+            c.w = w.w + (size_t)g * (size_t)c.src.c * c.w_channel;
             c.add = beta != 0;
             corr_run(cpu, &c, scratch);
         }

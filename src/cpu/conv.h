@@ -26,6 +26,7 @@ struct corr {
     struct corr_axis y, x;
     int out_y, out_x, out_step;
     const real *bias;
+    struct view plus; /* added before act; p NULL: nothing is */
     enum act act;
     bool add; /* to dst */
 
@@ -46,7 +47,7 @@ void conv_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct vi
 
 /* One filter for each channel: groups == channels of x and y. */
 void depthwise_fwd(const struct cpu *cpu, const struct conv_desc *d, struct view x, const real *w,
-                   const real *bias, enum act act, struct view y);
+                   const struct conv_tail *tail, struct view y);
 void depthwise_bwd_data(const struct cpu *cpu, const struct conv_desc *d, const real *w,
                         struct view dy, real beta, struct view dx);
 void depthwise_bwd_weight(const struct cpu *cpu, const struct conv_desc *d, struct view x,

@@ -39,6 +39,7 @@ struct strip {
     real *memory;        /* strip_reals */
     size_t *tap;         /* [n_taps] offsets */
     size_t *out;         /* [columns] offsets in dst, from its first image on */
+    size_t *plus;        /* [columns] the same in plus */
     struct lanes *lanes; /* [columns / 8] */
     struct pack_source source;
 };
@@ -112,7 +113,7 @@ static void plan_strip(struct corr_plan *pl)
     p->source_bytes = cache_lines(sizeof(struct strip)) +
                       cache_lines(pl->strip_reals * sizeof(real)) +
                       cache_lines((size_t)pl->n_taps * sizeof(size_t)) +
-                      cache_lines((size_t)pl->chunk_cols * sizeof(size_t)) +
+                      2 * cache_lines((size_t)pl->chunk_cols * sizeof(size_t)) +
                       cache_lines((size_t)pl->chunk_cols / 8 * sizeof(struct lanes));
 }
 
@@ -161,6 +162,8 @@ static struct strip *strip_at(const struct corr_plan *pl, const struct product_w
     at += cache_lines((size_t)pl->n_taps * sizeof(size_t));
     s->out = (size_t *)(void *)at;
     at += cache_lines((size_t)pl->chunk_cols * sizeof(size_t));
+    s->plus = (size_t *)(void *)at;
+    at += cache_lines((size_t)pl->chunk_cols * sizeof(size_t));
     s->lanes = (struct lanes *)(void *)at;
     return s;
 }
@@ -205,16 +208,24 @@ static void strip_taps(const struct corr_plan *pl, struct strip *s)
     }
 }
 
-/* Where column `col` of the unit lies in the strip (or the image), and in dst. */
-static size_t column_offset(const struct corr_plan *pl, const struct strip *s, int col, size_t *out)
+/* Where column `col` of the unit lies in v, which is as large as dst. */
+static size_t column_out(const struct corr *c, struct view v, int col)
+{
+    const int plane = c->grid_h * c->grid_w;
+    const int image = col / plane, i = col % plane / c->grid_w, j = col % c->grid_w;
+
+    return (size_t)image * (size_t)v.rc * view_plane(v) +
+           (size_t)(c->out_y + i * c->out_step) * (size_t)v.w +
+           (size_t)(c->out_x + j * c->out_step);
+}
+
+/* The same in the strip, or in the image itself. */
+static size_t column_in(const struct corr_plan *pl, const struct strip *s, int col)
 {
     const struct corr *c = pl->c;
     const int plane = c->grid_h * c->grid_w;
     const int image = col / plane, i = col % plane / c->grid_w, j = col % c->grid_w;
 
-    *out = (size_t)image * (size_t)c->dst.rc * view_plane(c->dst) +
-           (size_t)(c->out_y + i * c->out_step) * (size_t)c->dst.w +
-           (size_t)(c->out_x + j * c->out_step);
     if (pl->direct) {
         return (size_t)image * (size_t)c->src.rc * view_plane(c->src) + (size_t)(col % plane);
     }
@@ -253,10 +264,10 @@ static void strip_lanes(const struct corr_plan *pl, const struct product_work *w
     for (int g = 0; g < groups; g++) {
         const int valid = w->cols - g * 8;
         for (int i = 0; i < 8; i++) {
-            size_t unused;
-            const int col = g * 8 + i;
-            s->lanes[g].off[i] = col < w->cols ? column_offset(pl, s, w->first + col, &s->out[col])
-                                               : column_offset(pl, s, w->first, &unused);
+            const int col = g * 8 + i, at = w->first + (col < w->cols ? col : 0);
+            s->lanes[g].off[i] = column_in(pl, s, at);
+            s->out[col] = column_out(pl->c, pl->c->dst, at);
+            s->plus[col] = column_out(pl->c, pl->c->plus, at);
         }
         classify(&s->lanes[g], valid, pl->direct);
     }
@@ -365,6 +376,16 @@ static void scatter(const struct tile_out *o, const struct cpu_kernels *k, const
     }
 }
 
+static void add_plus(const struct tile_out *o, const size_t *at, int cols, const real *plus,
+                     real *tile)
+{
+    for (int r = 0; r < o->rows; r++) {
+        for (int l = 0; l < cols; l++) {
+            tile[r * TILE_COLS + l] += plus[(size_t)r * o->row + at[l]];
+        }
+    }
+}
+
 static void corr_finish(const struct product *p, struct product_work *w, int row_panel, int panel,
                         real *tile)
 {
@@ -373,7 +394,7 @@ static void corr_finish(const struct product *p, struct product_work *w, int row
     const struct strip *s = w->source;
     const size_t *out = s->out + panel * TILE_COLS;
     const int m = row_panel * TILE_ROWS, rows = c->dst.c - m;
-    const int cols = w->cols - panel * TILE_COLS;
+    const int left = w->cols - panel * TILE_COLS, cols = left < TILE_COLS ? left : TILE_COLS;
     real *dst = view_at(c->dst, w->unit * pl->images, m);
     const struct tile_out o = {.bias = c->bias ? c->bias + m : NULL,
                                .act = c->act,
@@ -381,10 +402,14 @@ static void corr_finish(const struct product *p, struct product_work *w, int row
                                .rows = rows < TILE_ROWS ? rows : TILE_ROWS,
                                .row = view_plane(c->dst)};
 
-    if (cols >= TILE_COLS && out[TILE_COLS - 1] - out[0] == TILE_COLS - 1) {
+    if (c->plus.p) {
+        add_plus(&o, s->plus + panel * TILE_COLS, cols, view_at(c->plus, w->unit * pl->images, m),
+                 tile);
+    }
+    if (cols == TILE_COLS && out[TILE_COLS - 1] - out[0] == TILE_COLS - 1) {
         p->cpu->kernels->finish(&o, tile, dst + out[0]);
     } else {
-        scatter(&o, p->cpu->kernels, out, cols < TILE_COLS ? cols : TILE_COLS, tile, dst);
+        scatter(&o, p->cpu->kernels, out, cols, tile, dst);
     }
 }
 

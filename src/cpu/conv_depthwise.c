@@ -11,9 +11,9 @@ struct depthwise {
     const struct cpu *cpu;
     const struct conv_desc *d;
     struct view x, y; /* or their gradients */
-    const real *w, *bias;
+    const real *w;
+    struct conv_tail tail;
     real *dw;
-    enum act act;
     real beta;
 };
 
@@ -70,12 +70,13 @@ static void fwd_plane(void *ctx, int chunk, int worker)
     const struct conv_desc *d = j->d;
     const int n = chunk / j->y.c, c = chunk % j->y.c, taps = d->kh * d->kw;
     real *x = view_at(j->x, n, c), *y = view_at(j->y, n, c);
+    const real *add = j->tail.add.p ? view_at(j->tail.add, n, c) : NULL;
 
     (void)worker;
     for (int p = 0; p < j->y.h; p++) {
         real *row = y + (size_t)p * (size_t)j->y.w;
         for (int q = 0; q < j->y.w; q++) {
-            row[q] = j->bias ? j->bias[c] : 0;
+            row[q] = j->tail.bias ? j->tail.bias[c] : 0;
         }
         for (int t = 0; t < taps; t++) {
             const real *from = source_row(d, j->x, x, p, t / d->kw);
@@ -87,8 +88,10 @@ static void fwd_plane(void *ctx, int chunk, int worker)
             }
         }
     }
-    if (j->act != ACT_LINEAR) {
-        j->cpu->kernels->act_fwd(j->act, view_plane(j->y), y, y);
+    if (add) {
+        j->cpu->kernels->add(j->tail.act, view_plane(j->y), y, add, y);
+    } else if (j->tail.act != ACT_LINEAR) {
+        j->cpu->kernels->act_fwd(j->tail.act, view_plane(j->y), y, y);
     }
 }
 
@@ -163,9 +166,9 @@ static void weight_channel(void *ctx, int chunk, int worker)
 }
 
 void depthwise_fwd(const struct cpu *cpu, const struct conv_desc *d, struct view x, const real *w,
-                   const real *bias, enum act act, struct view y)
+                   const struct conv_tail *tail, struct view y)
 {
-    struct depthwise j = {.cpu = cpu, .d = d, .x = x, .y = y, .w = w, .bias = bias, .act = act};
+    struct depthwise j = {.cpu = cpu, .d = d, .x = x, .y = y, .w = w, .tail = *tail};
 
     pool_run(cpu->pool, y.n * y.c, fwd_plane, &j);
 }

@@ -1,5 +1,5 @@
 /*
- * plain.c - the whole reference table, and memory: host memory in 64-byte lines, copied at once.
+ * plain.c - the whole reference table, and memory: blocks of the host's, copied at once.
  */
 #include "plain.h"
 
@@ -12,13 +12,19 @@
 static void *plain_alloc(struct backend *be, size_t bytes)
 {
     (void)be;
-    return mem_alloc_aligned(bytes);
+    return mem_block_alloc(bytes);
 }
 
 static void plain_release(struct backend *be, void *p)
 {
     (void)be;
-    mem_free(p);
+    mem_block_free(p);
+}
+
+static void plain_discard(struct backend *be, void *p, size_t bytes)
+{
+    (void)be;
+    mem_block_discard(p, bytes);
 }
 
 static size_t plain_free_bytes(struct backend *be)
@@ -76,6 +82,7 @@ void plain_memory_entries(struct backend_ops *ops)
     ops->alloc = plain_alloc;
     ops->release = plain_release;
     ops->free_bytes = plain_free_bytes;
+    ops->discard = plain_discard;
     ops->sync = plain_sync;
     ops->write = plain_write;
     ops->read = plain_read;

@@ -22,6 +22,19 @@ static size_t plain_conv_scratch(struct backend *be, const struct conv_desc *d,
     return 0;
 }
 
+static size_t plain_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
+                                    enum conv_pass pass, struct view x, struct view y)
+{
+    (void)be, (void)d, (void)pass, (void)x, (void)y;
+    return 0;
+}
+
+static void plain_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                            struct view x, struct view y, const real *w, void *packed)
+{
+    (void)be, (void)d, (void)pass, (void)x, (void)y, (void)w, (void)packed;
+}
+
 /* Sum over one channel's window; w is that channel's [kh, kw]. */
 static double window_dot(const struct conv_desc *d, struct view x, const real *px, const real *w,
                          int p, int q)
@@ -79,7 +92,7 @@ static double tap_dot(const struct conv_desc *d, struct view x, int cx, struct v
 }
 
 static void plain_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
-                           const real *w, const real *bias, enum act act, struct view y,
+                           struct conv_weight w, const struct conv_tail *tail, struct view y,
                            void *scratch)
 {
     const int in = x.c / d->groups, out = y.c / d->groups;
@@ -89,20 +102,21 @@ static void plain_conv_fwd(struct backend *be, const struct conv_desc *d, struct
     for (int n = 0; n < y.n; n++) {
         for (int o = 0; o < y.c; o++) {
             real *py = view_at(y, n, o);
+            const real *add = tail->add.p ? view_at(tail->add, n, o) : NULL;
             for (int i = 0; i < y.h * y.w; i++) {
-                double sum = bias ? (double)bias[o] : 0;
+                double sum = (tail->bias ? (double)tail->bias[o] : 0) + (add ? (double)add[i] : 0);
                 for (int c = 0; c < in; c++) {
                     sum += window_dot(d, x, view_at(x, n, o / out * in + c),
-                                      w + ((size_t)o * (size_t)in + (size_t)c) * taps, i / y.w,
+                                      w.w + ((size_t)o * (size_t)in + (size_t)c) * taps, i / y.w,
                                       i % y.w);
                 }
-                py[i] = (real)act_value(act, sum);
+                py[i] = (real)act_value(tail->act, sum);
             }
         }
     }
 }
 
-static void plain_conv_bwd_data(struct backend *be, const struct conv_desc *d, const real *w,
+static void plain_conv_bwd_data(struct backend *be, const struct conv_desc *d, struct conv_weight w,
                                 struct view dy, real beta, struct view dx, void *scratch)
 {
     const int in = dx.c / d->groups, out = dy.c / d->groups;
@@ -117,7 +131,7 @@ static void plain_conv_bwd_data(struct backend *be, const struct conv_desc *d, c
             const real *pdy = view_at(dy, n, o);
             for (int c = 0; c < in; c++) {
                 real *pdx = view_at(dx, n, o / out * in + c);
-                const real *pw = w + ((size_t)o * (size_t)in + (size_t)c) * taps;
+                const real *pw = w.w + ((size_t)o * (size_t)in + (size_t)c) * taps;
                 for (int i = 0; i < dy.h * dy.w; i++) {
                     window_scatter(d, dx, pdx, pw, pdy[i], i / dy.w, i % dy.w);
                 }
@@ -177,6 +191,8 @@ void plain_conv_entries(struct backend_ops *ops)
 {
     ops->conv_algorithm = plain_conv_algorithm;
     ops->conv_scratch = plain_conv_scratch;
+    ops->conv_pack_bytes = plain_conv_pack_bytes;
+    ops->conv_pack = plain_conv_pack;
     ops->conv_fwd = plain_conv_fwd;
     ops->conv_bwd_data = plain_conv_bwd_data;
     ops->conv_bwd_weight = plain_conv_bwd_weight;

@@ -11,7 +11,7 @@
 static enum vov_status check_memory(const struct exec *e, struct err *err)
 {
     const size_t there = e->be->ops->free_bytes(e->be);
-    const size_t params = params_bytes(e->g);
+    const size_t params = params_bytes(e->g) + e->plan.pack_bytes;
     const size_t need = e->plan.arena_bytes + e->plan.scratch_bytes;
     const int batch = e->g->n_tensors > 0 ? e->g->tensors[0]->shape.n : 1;
     const size_t each = need / (size_t)batch + 1;
@@ -66,8 +66,9 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
     TRY(params_open(g, e->be, &e->params, err));
     e->arena = ops->alloc(e->be, e->plan.arena_bytes + 1);
     e->scratch = ops->alloc(e->be, e->plan.scratch_bytes + 1);
-    if (e->arena == NULL || e->scratch == NULL) {
-        return err_nomem(err, e->plan.arena_bytes + e->plan.scratch_bytes);
+    e->packs = ops->alloc(e->be, e->plan.pack_bytes + 1);
+    if (e->arena == NULL || e->scratch == NULL || e->packs == NULL) {
+        return err_nomem(err, e->plan.arena_bytes + e->plan.scratch_bytes + e->plan.pack_bytes);
     }
     plan_bind(g, &e->plan, e->arena);
     if (debug_on(DEBUG_POISON)) {
@@ -93,10 +94,24 @@ void exec_close(struct exec *e)
     if (e->be != NULL) {
         e->be->ops->release(e->be, e->arena);
         e->be->ops->release(e->be, e->scratch);
+        e->be->ops->release(e->be, e->packs);
     }
     params_close(&e->params);
     plan_free(&e->plan);
     *e = (struct exec){0};
+}
+
+void exec_pack(struct exec *e)
+{
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        struct node *n = e->g->nodes[i];
+        if (n->pack_bytes > 0) {
+            n->packed = (char *)e->packs + n->pack_at;
+            n->type->pack(n, e->be);
+            e->be->ops->discard(e->be, n->param[0]->val.p,
+                                shape_count(n->param[0]->shape) * sizeof(real));
+        }
+    }
 }
 
 void exec_set(struct exec *e, const struct tensor *t, const real *host)

@@ -19,7 +19,8 @@ struct exec {
     struct plan plan;
     struct params params;
     void *arena, *scratch;
-    int done; /* the step that ran last, -1: none */
+    void *packs; /* prepared weights, inference only */
+    int done;    /* the step that ran last, -1: none */
     struct exec_watch watch;
 };
 
@@ -30,6 +31,11 @@ struct exec {
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err);
 void exec_close(struct exec *e);
+
+/* Inference, once the parameters have their values and are folded, and again after they changed:
+ * brings weights into the form that the kernels work with, and gives back the memory of those that
+ * nothing reads any more. Without it the kernels do that work at each pass. */
+void exec_pack(struct exec *e);
 
 /* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). A pass may use
  * an input's memory for other things once it was read: set inputs before each exec_forward(). */

@@ -86,7 +86,7 @@ struct plan {
     int n_steps, n_forward;
     struct plan_item *items; /* value and gradient of tensor i at 2i and 2i + 1 */
     int n_items;
-    size_t arena_bytes, scratch_bytes;
+    size_t arena_bytes, scratch_bytes, pack_bytes;
 };
 
 /* How to plan: `again` lets cheap ops be computed again in the backward pass. For tests: `reuse`

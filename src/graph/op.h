@@ -67,6 +67,9 @@ struct node {
     int n_out, n_param;
     void *attr; /* struct conv_attr and the like, in the graph's own memory */
     size_t scratch_bytes;
+    size_t pack_at,
+        pack_bytes; /* inference: where param[0] lies prepared, in the executor's block */
+    void *packed;   /* NULL: not prepared */
 };
 
 struct op_ctx {
@@ -110,6 +113,11 @@ struct op_type {
 
     /* Scratch for the passes that will run. NULL means none. Views have shapes but no memory. */
     size_t (*scratch)(const struct node *n, struct backend *be, bool training);
+
+    /* Inference: bytes that param[0] takes in the form that forward works with, 0 when there is
+     * none; and brings it there, from n->param[0] to n->packed. NULL: never. */
+    size_t (*pack_bytes)(const struct node *n, struct backend *be);
+    void (*pack)(const struct node *n, struct backend *be);
 
     void (*forward)(const struct node *n, const struct op_ctx *ctx);
 

@@ -122,7 +122,7 @@ static struct view window(const struct tensor *t, real *p)
     return (struct view){p, s.n, s.c, s.h, s.w, t->c_off, t->root->shape.c};
 }
 
-/* Scratch functions ask for shapes before there is memory. */
+/* Scratch and prepared weights. Their functions ask for shapes before there is memory. */
 static void find_scratch(struct graph *g, struct backend *be, struct plan *p)
 {
     for (int i = 0; i < g->n_tensors; i++) {
@@ -133,6 +133,10 @@ static void find_scratch(struct graph *g, struct backend *be, struct plan *p)
         n->scratch_bytes = n->type->scratch != NULL ? n->type->scratch(n, be, g->training) : 0;
         p->scratch_bytes =
             n->scratch_bytes > p->scratch_bytes ? n->scratch_bytes : p->scratch_bytes;
+        n->pack_at = p->pack_bytes;
+        n->pack_bytes =
+            n->type->pack_bytes != NULL && !g->training ? n->type->pack_bytes(n, be) : 0;
+        p->pack_bytes += (n->pack_bytes + 63) / 64 * 64;
     }
 }
 

@@ -178,8 +178,11 @@ static enum vov_status load(struct detector *d, const char *path, const struct l
 static enum vov_status fold(struct detector *d, struct err *err)
 {
     struct params *p = &d->model.exec.params;
-    return fold_weights(&d->model.graph, p) == VOV_OK ? VOV_OK
-                                                      : err_nomem(err, p->count * sizeof(real));
+    if (fold_weights(&d->model.graph, p) != VOV_OK) {
+        return err_nomem(err, p->count * sizeof(real));
+    }
+    exec_pack(&d->model.exec);
+    return VOV_OK;
 }
 
 enum vov_status detector_open(struct detector *d, const char *cfg, const char *weights,

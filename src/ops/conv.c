@@ -48,12 +48,25 @@ static size_t conv_scratch(const struct node *n, struct backend *be, bool traini
     return most_scratch(be, &a->d, use, uses, n->in[0]->val, n->out[0]->val);
 }
 
+static size_t conv_pack_bytes(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    return be->ops->conv_pack_bytes(be, &a->d, CONV_FWD, n->in[0]->val, n->out[0]->val);
+}
+
+static void conv_pack(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    be->ops->conv_pack(be, &a->d, CONV_FWD, n->in[0]->val, n->out[0]->val, n->param[0]->val.p,
+                       n->packed);
+}
+
 static void conv_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct conv_attr *a = n->attr;
-    ctx->be->ops->conv_fwd(ctx->be, &a->d, n->in[0]->val, n->param[0]->val.p,
-                           a->bias ? n->param[1]->val.p : NULL, a->act, n->out[0]->val,
-                           ctx->scratch);
+    const struct conv_weight w = {n->param[0]->val.p, n->packed};
+    const struct conv_tail tail = {.bias = a->bias ? n->param[1]->val.p : NULL, .act = a->act};
+    ctx->be->ops->conv_fwd(ctx->be, &a->d, n->in[0]->val, w, &tail, n->out[0]->val, ctx->scratch);
 }
 
 static void conv_backward(const struct node *n, const struct op_ctx *ctx)
@@ -63,8 +76,8 @@ static void conv_backward(const struct node *n, const struct op_ctx *ctx)
     const struct view dy = n->out[0]->grad;
     unfuse_act(n, ctx, a->act);
     if (n->gmode[0] != GRAD_NONE) {
-        ops->conv_bwd_data(ctx->be, &a->d, n->param[0]->val.p, dy, node_beta(n, 0), n->in[0]->grad,
-                           ctx->scratch);
+        const struct conv_weight w = {n->param[0]->val.p, NULL};
+        ops->conv_bwd_data(ctx->be, &a->d, w, dy, node_beta(n, 0), n->in[0]->grad, ctx->scratch);
     }
     if (param_learns(n->param[0])) {
         ops->conv_bwd_weight(ctx->be, &a->d, n->in[0]->val, dy, n->param[0]->grad.p,
@@ -98,6 +111,8 @@ const struct op_type op_conv = {
     .view_out = true,
     .infer = conv_infer,
     .scratch = conv_scratch,
+    .pack_bytes = conv_pack_bytes,
+    .pack = conv_pack,
     .forward = conv_forward,
     .backward = conv_backward,
     .cost = conv_count,

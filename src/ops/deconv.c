@@ -59,12 +59,25 @@ static size_t deconv_scratch(const struct node *n, struct backend *be, bool trai
     return kernel_scratch(n, be, training) + own;
 }
 
+static size_t deconv_pack_bytes(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    return be->ops->conv_pack_bytes(be, &a->d, CONV_BWD_DATA, n->out[0]->val, n->in[0]->val);
+}
+
+static void deconv_pack(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    be->ops->conv_pack(be, &a->d, CONV_BWD_DATA, n->out[0]->val, n->in[0]->val, n->param[0]->val.p,
+                       n->packed);
+}
+
 static void deconv_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct conv_attr *a = n->attr;
     const struct view y = n->out[0]->val;
-    ctx->be->ops->conv_bwd_data(ctx->be, &a->d, n->param[0]->val.p, n->in[0]->val, 0, y,
-                                ctx->scratch);
+    const struct conv_weight w = {n->param[0]->val.p, n->packed};
+    ctx->be->ops->conv_bwd_data(ctx->be, &a->d, w, n->in[0]->val, 0, y, ctx->scratch);
     if (a->bias || a->act != ACT_LINEAR) {
         ctx->be->ops->affine(ctx->be, NULL, a->bias ? n->param[1]->val.p : NULL, a->act, y, y);
     }
@@ -81,8 +94,9 @@ static void data_gradient(const struct node *n, const struct op_ctx *ctx)
         char *end = (char *)ctx->scratch + kernel_scratch(n, ctx->be, ctx->training);
         to = view_dense((real *)(void *)end, n->in[0]->shape);
     }
-    ops->conv_fwd(ctx->be, &a->d, n->out[0]->grad, n->param[0]->val.p, NULL, ACT_LINEAR, to,
-                  ctx->scratch);
+    const struct conv_weight w = {n->param[0]->val.p, NULL};
+    const struct conv_tail tail = {.act = ACT_LINEAR};
+    ops->conv_fwd(ctx->be, &a->d, n->out[0]->grad, w, &tail, to, ctx->scratch);
     if (add) {
         ops->copy(ctx->be, to, 1, dx);
     }
@@ -130,6 +144,8 @@ const struct op_type op_deconv = {
     .view_out = true,
     .infer = deconv_infer,
     .scratch = deconv_scratch,
+    .pack_bytes = deconv_pack_bytes,
+    .pack = deconv_pack,
     .forward = deconv_forward,
     .backward = deconv_backward,
     .cost = deconv_count,

@@ -46,10 +46,13 @@ static real *numbers(size_t n)
 static void run_pass(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                      const struct tensors *t)
 {
+    const struct conv_weight w = {t->w, NULL};
+    const struct conv_tail tail = {.bias = t->bias, .act = ACT_RELU};
+
     if (pass == CONV_FWD) {
-        be->ops->conv_fwd(be, d, t->x, t->w, t->bias, ACT_RELU, t->y, t->scratch);
+        be->ops->conv_fwd(be, d, t->x, w, &tail, t->y, t->scratch);
     } else if (pass == CONV_BWD_DATA) {
-        be->ops->conv_bwd_data(be, d, t->w, t->y, 0, t->x, t->scratch);
+        be->ops->conv_bwd_data(be, d, w, t->y, 0, t->x, t->scratch);
     } else {
         be->ops->conv_bwd_weight(be, d, t->x, t->y, t->w, NULL, t->scratch);
     }
@@ -74,7 +77,7 @@ static double time_pass(struct backend *be, const struct conv_desc *d, enum conv
 
 static void bench_conv(struct backend *be, const struct layer *l, int batch)
 {
-    const struct conv_desc d = {l->k, l->k, l->stride, l->k / 2, 1, 1};
+    const struct conv_desc d = {l->k, l->k, l->stride, l->k / 2, 1, 1, CONV_AUTO};
     const int out = (l->size + 2 * d.pad - l->k) / l->stride + 1;
     const struct shape xs = {batch, l->in_c, l->size, l->size}, ys = {batch, l->out_c, out, out};
     const double flops = 2.0 * (double)shape_count(ys) * l->in_c * l->k * l->k;

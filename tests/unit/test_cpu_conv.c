@@ -12,53 +12,59 @@ struct conv_case {
     int extra; /* channels beside the slices */
     real beta;
     enum act act;
-    bool bias;
+    enum { NONE, BIAS = 1, PLUS = 2, BOTH = 3 } tail; /* PLUS: another tensor before act */
 };
 
 struct conv_run {
     const struct conv_case *c;
     enum conv_pass pass;
     struct view x, y;
-    int ix, iy, iw, ib; /* buffers */
+    int ix, iy, iw, ib, ia; /* buffers */
 };
 
+/* kh, kw, stride, pad, dilation, groups */
+#define D(...)                                                                                     \
+    {                                                                                              \
+        __VA_ARGS__, CONV_AUTO                                                                     \
+    }
+
 static const struct conv_case cases[] = {
-    /* name, {kh kw stride pad dilation groups}, n in h w out, extra, beta, act, bias */
-    {"3x3", {3, 3, 1, 1, 1, 1}, 2, 5, 9, 11, 7, 0, 0, ACT_RELU, true},
-    {"3x3 slice", {3, 3, 1, 1, 1, 1}, 3, 17, 14, 13, 19, 2, 1, ACT_LEAKY, false},
-    {"1x1", {1, 1, 1, 0, 1, 1}, 2, 37, 17, 5, 33, 0, 0, ACT_LINEAR, true},
-    {"1x1 slice", {1, 1, 1, 0, 1, 1}, 3, 300, 5, 5, 20, 1, 0, ACT_MISH, true},
-    {"1x1 of 1x1", {1, 1, 1, 0, 1, 1}, 5, 40, 1, 1, 50, 0, 1, ACT_LINEAR, true},
-    {"3x3 of 1x1", {3, 3, 1, 1, 1, 1}, 19, 6, 1, 1, 5, 1, 0, ACT_SWISH, true},
-    {"3x3 of 2x3", {3, 3, 1, 1, 1, 1}, 11, 33, 2, 3, 13, 0, 1, ACT_LINEAR, false},
-    {"stride 2", {3, 3, 2, 1, 1, 1}, 2, 18, 15, 12, 10, 1, 0, ACT_RELU6, true},
-    {"stride 2 even", {3, 3, 2, 1, 1, 1}, 1, 40, 16, 16, 24, 0, 1, ACT_LINEAR, false},
-    {"1x1 stride 2", {1, 1, 2, 0, 1, 1}, 2, 20, 9, 8, 21, 0, 0, ACT_LINEAR, true},
-    {"1x1 stride 2 add", {1, 1, 2, 0, 1, 1}, 2, 20, 9, 8, 21, 1, 1, ACT_LINEAR, true},
-    {"1x1 pad", {1, 1, 1, 2, 1, 1}, 1, 13, 4, 5, 8, 0, 0, ACT_LINEAR, true},
-    {"stride 3 of 5x5", {5, 5, 3, 2, 1, 1}, 2, 4, 17, 19, 6, 0, 0, ACT_LOGISTIC, true},
-    {"stride 4 of 3x3", {3, 3, 4, 0, 1, 1}, 2, 14, 19, 22, 6, 0, 0, ACT_LINEAR, true},
-    {"dilation 2", {3, 3, 1, 2, 2, 1}, 2, 16, 12, 10, 9, 0, 1, ACT_LINEAR, true},
-    {"dilation 3 stride 2", {3, 3, 2, 3, 3, 1}, 2, 13, 13, 14, 8, 1, 0, ACT_LINEAR, false},
-    {"dilation 2 stride 2", {3, 3, 2, 2, 2, 1}, 1, 13, 13, 14, 8, 0, 0, ACT_LINEAR, false},
-    {"dilation 4 stride 6", {3, 2, 6, 5, 4, 1}, 1, 3, 23, 24, 8, 0, 0, ACT_LINEAR, false},
-    {"stem 7x7", {7, 7, 2, 3, 1, 1}, 2, 3, 33, 29, 20, 0, 0, ACT_RELU, false},
-    {"stem 3x3", {3, 3, 2, 1, 1, 1}, 1, 3, 40, 300, 32, 0, 0, ACT_RELU, true},
-    {"one channel", {3, 3, 1, 1, 1, 1}, 2, 1, 10, 10, 1, 0, 0, ACT_HSIGMOID, true},
-    {"tall kernel", {5, 1, 1, 2, 1, 1}, 2, 6, 8, 9, 5, 0, 0, ACT_LINEAR, true},
-    {"flat kernel", {1, 3, 1, 1, 1, 1}, 2, 14, 8, 9, 5, 0, 1, ACT_LINEAR, true},
-    {"no padding", {3, 3, 1, 0, 1, 1}, 2, 14, 8, 9, 5, 0, 0, ACT_LINEAR, true},
-    {"much padding", {3, 3, 1, 4, 1, 1}, 2, 14, 3, 4, 5, 1, 0, ACT_LINEAR, true},
-    {"groups", {3, 3, 1, 1, 1, 3}, 2, 42, 9, 8, 12, 1, 1, ACT_RELU, true},
-    {"groups stride 2", {3, 3, 2, 1, 1, 4}, 2, 16, 9, 8, 12, 0, 0, ACT_RELU, true},
-    {"depthwise", {3, 3, 1, 1, 1, 13}, 2, 13, 9, 40, 13, 1, 0, ACT_RELU6, true},
-    {"depthwise add", {3, 3, 1, 1, 1, 13}, 2, 13, 9, 10, 13, 0, 1, ACT_LINEAR, false},
-    {"depthwise stride 2", {5, 5, 2, 2, 1, 9}, 3, 9, 11, 12, 9, 0, 0, ACT_SWISH, false},
-    {"depthwise dilation", {3, 3, 1, 2, 2, 9}, 3, 9, 1, 2, 9, 0, 0, ACT_SWISH, false},
-    {"many channels", {3, 3, 1, 1, 1, 1}, 1, 130, 7, 7, 210, 0, 0, ACT_RELU, true},
-    {"many positions", {3, 3, 1, 1, 1, 1}, 2, 20, 40, 41, 30, 0, 0, ACT_RELU, true},
-    {"very wide", {3, 3, 1, 1, 1, 1}, 1, 4, 3, 1500, 7, 0, 0, ACT_LINEAR, true},
-    {"long k", {1, 1, 1, 0, 1, 1}, 1, 1000, 6, 6, 18, 0, 0, ACT_LINEAR, true},
+    /* name, {kh kw stride pad dilation groups}, n in h w out, extra, beta, act, tail */
+    {"3x3", D(3, 3, 1, 1, 1, 1), 2, 5, 9, 11, 7, 0, 0, ACT_RELU, BOTH},
+    {"3x3 slice", D(3, 3, 1, 1, 1, 1), 3, 17, 14, 13, 19, 2, 1, ACT_LEAKY, NONE},
+    {"1x1", D(1, 1, 1, 0, 1, 1), 2, 37, 17, 5, 33, 0, 0, ACT_LINEAR, BIAS},
+    {"1x1 slice", D(1, 1, 1, 0, 1, 1), 3, 300, 5, 5, 20, 1, 0, ACT_MISH, BOTH},
+    {"1x1 of 1x1", D(1, 1, 1, 0, 1, 1), 5, 40, 1, 1, 50, 0, 1, ACT_LINEAR, BOTH},
+    {"3x3 of 1x1", D(3, 3, 1, 1, 1, 1), 19, 6, 1, 1, 5, 1, 0, ACT_SWISH, BIAS},
+    {"3x3 of 2x3", D(3, 3, 1, 1, 1, 1), 11, 33, 2, 3, 13, 0, 1, ACT_LINEAR, PLUS},
+    {"stride 2", D(3, 3, 2, 1, 1, 1), 2, 18, 15, 12, 10, 1, 0, ACT_RELU6, BIAS},
+    {"stride 2 even", D(3, 3, 2, 1, 1, 1), 1, 40, 16, 16, 24, 0, 1, ACT_LINEAR, NONE},
+    {"1x1 stride 2", D(1, 1, 2, 0, 1, 1), 2, 20, 9, 8, 21, 0, 0, ACT_LINEAR, BOTH},
+    {"1x1 stride 2 add", D(1, 1, 2, 0, 1, 1), 2, 20, 9, 8, 21, 1, 1, ACT_LINEAR, BIAS},
+    {"1x1 pad", D(1, 1, 1, 2, 1, 1), 1, 13, 4, 5, 8, 0, 0, ACT_LINEAR, BIAS},
+    {"stride 3 of 5x5", D(5, 5, 3, 2, 1, 1), 2, 4, 17, 19, 6, 0, 0, ACT_LOGISTIC, BIAS},
+    {"stride 4 of 3x3", D(3, 3, 4, 0, 1, 1), 2, 14, 19, 22, 6, 0, 0, ACT_LINEAR, BIAS},
+    {"dilation 2", D(3, 3, 1, 2, 2, 1), 2, 16, 12, 10, 9, 0, 1, ACT_LINEAR, BIAS},
+    {"dilation 3 stride 2", D(3, 3, 2, 3, 3, 1), 2, 13, 13, 14, 8, 1, 0, ACT_LINEAR, NONE},
+    {"dilation 2 stride 2", D(3, 3, 2, 2, 2, 1), 1, 13, 13, 14, 8, 0, 0, ACT_LINEAR, NONE},
+    {"dilation 4 stride 6", D(3, 2, 6, 5, 4, 1), 1, 3, 23, 24, 8, 0, 0, ACT_LINEAR, NONE},
+    {"stem 7x7", D(7, 7, 2, 3, 1, 1), 2, 3, 33, 29, 20, 0, 0, ACT_RELU, NONE},
+    {"stem 3x3", D(3, 3, 2, 1, 1, 1), 1, 3, 40, 300, 32, 0, 0, ACT_RELU, BIAS},
+    {"one channel", D(3, 3, 1, 1, 1, 1), 2, 1, 10, 10, 1, 0, 0, ACT_HSIGMOID, BIAS},
+    {"tall kernel", D(5, 1, 1, 2, 1, 1), 2, 6, 8, 9, 5, 0, 0, ACT_LINEAR, BIAS},
+    {"flat kernel", D(1, 3, 1, 1, 1, 1), 2, 14, 8, 9, 5, 0, 1, ACT_LINEAR, BIAS},
+    {"no padding", D(3, 3, 1, 0, 1, 1), 2, 14, 8, 9, 5, 0, 0, ACT_LINEAR, BIAS},
+    {"much padding", D(3, 3, 1, 4, 1, 1), 2, 14, 3, 4, 5, 1, 0, ACT_LINEAR, BIAS},
+    {"groups", D(3, 3, 1, 1, 1, 3), 2, 42, 9, 8, 12, 1, 1, ACT_RELU, BIAS},
+    {"groups stride 2", D(3, 3, 2, 1, 1, 4), 2, 16, 9, 8, 12, 0, 0, ACT_RELU, BOTH},
+    {"depthwise", D(3, 3, 1, 1, 1, 13), 2, 13, 9, 40, 13, 1, 0, ACT_RELU6, BOTH},
+    {"depthwise add", D(3, 3, 1, 1, 1, 13), 2, 13, 9, 10, 13, 0, 1, ACT_LINEAR, NONE},
+    {"depthwise stride 2", D(5, 5, 2, 2, 1, 9), 3, 9, 11, 12, 9, 0, 0, ACT_SWISH, NONE},
+    {"depthwise dilation", D(3, 3, 1, 2, 2, 9), 3, 9, 1, 2, 9, 0, 0, ACT_SWISH, NONE},
+    {"many channels", D(3, 3, 1, 1, 1, 1), 1, 130, 7, 7, 210, 0, 0, ACT_RELU, BOTH},
+    {"many positions", D(3, 3, 1, 1, 1, 1), 2, 20, 40, 41, 30, 0, 0, ACT_RELU, BIAS},
+    {"very wide", D(3, 3, 1, 1, 1, 1), 1, 4, 3, 1500, 7, 0, 0, ACT_LINEAR, BIAS},
+    {"long k", D(1, 1, 1, 0, 1, 1), 1, 1000, 6, 6, 18, 0, 0, ACT_LINEAR, BIAS},
 };
 
 static int out_size(int in, int k, const struct conv_desc *d)
@@ -71,8 +77,9 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     const struct conv_run *r = args;
     const struct conv_desc *d = &r->c->d;
     const struct view x = case_bind(r->x, buf[r->ix]), y = case_bind(r->y, buf[r->iy]);
-    real *w = buf[r->iw], *bias = r->c->bias ? buf[r->ib] : NULL;
-    const struct conv_use use = {r->pass, r->c->bias, r->c->act, r->c->beta != 0};
+    real *w = buf[r->iw], *bias = r->c->tail & BIAS ? buf[r->ib] : NULL;
+    const struct conv_weight weight = {w, NULL};
+    const struct conv_use use = {r->pass, bias != NULL, r->c->act, r->c->beta != 0};
     const size_t bytes = be->ops->conv_scratch(be, d, &use, x, y);
     unsigned char *scratch = mem_alloc_aligned(bytes + 64);
 
@@ -80,9 +87,11 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     memset(scratch, 0xff, bytes); /* NaN */
     memset(scratch + bytes, 0x5a, 64);
     if (r->pass == CONV_FWD) {
-        be->ops->conv_fwd(be, d, x, w, bias, r->c->act, y, scratch);
+        const struct view add = r->c->tail & PLUS ? case_bind(r->y, buf[r->ia]) : (struct view){0};
+        const struct conv_tail tail = {bias, add, r->c->act};
+        be->ops->conv_fwd(be, d, x, weight, &tail, y, scratch);
     } else if (r->pass == CONV_BWD_DATA) {
-        be->ops->conv_bwd_data(be, d, w, y, r->c->beta, x, scratch);
+        be->ops->conv_bwd_data(be, d, weight, y, r->c->beta, x, scratch);
     } else {
         be->ops->conv_bwd_weight(be, d, x, y, w, bias, scratch);
     }
@@ -116,6 +125,7 @@ static void check_pass(const struct conv_case *c, enum conv_pass pass)
     r.y = case_view(&t, out, c->extra, &r.iy);
     r.iw = case_buffer(&t, (size_t)c->out_c * (size_t)(c->in_c / c->d.groups * c->d.kh * c->d.kw));
     r.ib = case_buffer(&t, (size_t)c->out_c);
+    r.ia = case_buffer(&t, t.size[r.iy]);
     if (pass == CONV_FWD) {
         case_fill(r.y, (real)NAN);
     } else if (pass == CONV_BWD_DATA && c->beta == 0) {

@@ -38,6 +38,35 @@ START_TEST(zeroed_and_aligned)
 }
 END_TEST
 
+/* Small ones from the heap, large ones from the system. */
+START_TEST(blocks)
+{
+    const size_t sizes[] = {0, 1, 4000, 70000, 1 << 20, (5 << 20) + 13};
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        unsigned char *p = mem_block_alloc(sizes[k]);
+        ck_assert_ptr_nonnull(p);
+        ck_assert_uint_eq((uintptr_t)p % 64, 0);
+        for (size_t i = 0; i < sizes[k]; i++) {
+            if (p[i] != 0) {
+                ck_abort_msg("number %zu of %zu is %d", i, sizes[k], p[i]);
+            }
+        }
+        memset(p, 7, sizes[k]);
+        if (sizes[k] > 60000) {
+            mem_block_discard(p + 5000, 30000);
+            ck_assert_int_eq(p[4999], 7);
+            ck_assert_int_eq(p[35000], 7);
+        }
+        mem_block_free(p);
+    }
+    mem_block_free(NULL);
+    ck_assert_ptr_null(mem_block_alloc(SIZE_MAX / 2));
+    mem_fail_after(1);
+    ck_assert_ptr_null(mem_block_alloc(1 << 21));
+}
+END_TEST
+
 START_TEST(countdown)
 {
     mem_fail_after(2);
@@ -201,6 +230,7 @@ int main(void)
 {
     const TTest *const tests[] = {sizes_that_overflow,
                                   zeroed_and_aligned,
+                                  blocks,
                                   countdown,
                                   arena_keeps_what_it_gave,
                                   vectors_grow,
