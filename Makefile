@@ -110,7 +110,8 @@ check: all $(TESTS) ## All tests
 
 test-grad: ## Gradients against finite differences, in double precision
 	$(MAKE) KIND=double tests
-	scripts/run-tests build/double $(patsubst $O/%,build/double/%,$(filter $O/tests/ops/%,$(TESTS)))
+	scripts/run-tests build/double \
+	    $(patsubst $O/%,build/double/%,$(filter $O/tests/ops/% $O/tests/net/test_graph,$(TESTS)))
 
 asan ubsan tsan: ## Tests with a sanitizer
 	$(MAKE) KIND=$@ check; status=$$?; ln -sfn build/release/vov vov; exit $$status

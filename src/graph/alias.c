@@ -55,16 +55,6 @@ static void choose_again(struct graph *g)
     }
 }
 
-static bool is_slice_root(const struct graph *g, const struct tensor *t)
-{
-    for (int i = 0; i < g->n_tensors; i++) {
-        if (g->tensors[i] != t && g->tensors[i]->root == t) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The last node through which a gradient comes to t; -1: none does. */
 static int last_gradient(const struct graph *g, const struct tensor *t)
 {
@@ -81,8 +71,8 @@ static int last_gradient(const struct graph *g, const struct tensor *t)
 
 static bool can_be_slice(const struct graph *g, const struct tensor *t, const struct tensor *whole)
 {
-    if (t->producer == NULL || !t->producer->type->view_out || t->root != t || t == whole ||
-        (t->flags & T_KEEP) != 0 || t->producer->out[0] != t || is_slice_root(g, t)) {
+    if (t->producer == NULL || !t->producer->type->view_out || t->root != t ||
+        (t->flags & T_KEEP) != 0 || t->producer->out[0] != t) {
         return false;
     }
     if (again(whole) && !again(t)) {
@@ -118,8 +108,7 @@ static void alias_windows(struct graph *g)
         struct tensor *y = n->out[0];
         const int first = n->type->window != NULL ? n->type->window(g, n) : -1;
 
-        if (first >= 0 && y->root == y && (y->flags & T_KEEP) == 0 && !is_slice_root(g, y) &&
-            n->in[0]->producer != NULL) {
+        if (first >= 0 && y->root == y && (y->flags & T_KEEP) == 0) {
             y->root = n->in[0]->root;
             y->c_off = n->in[0]->c_off + first;
         }
