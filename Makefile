@@ -47,6 +47,7 @@ OBJ      := $(SRC:%.c=$O/%.o)
 LIB_OBJ  := $(filter-out $O/src/cli/%,$(OBJ))
 TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c tests/net/*.c)
 TESTS    := $(TEST_SRC:tests/%.c=$O/tests/%)
+STUBS    := $(patsubst tests/%.c,$O/tests/%.so,$(wildcard tests/stub/*.c))
 CLI_TESTS := $(wildcard tests/cli/*.sh)
 
 ifeq ($(V),)
@@ -90,6 +91,13 @@ $O/src/data/resample.o $O/src/data/distort.o: CFLAGS += $(KERNEL)
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/src/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
                                  -mprefer-vector-width=512
+# The commit that was built, in a file that changes only when that does.
+$O/commit: FORCE
+	@mkdir -p $(@D)
+	@git describe --always --dirty 2>/dev/null >$@.new || true
+	@cmp -s $@.new $@ || cp $@.new $@
+$O/src/meter/machine.o: $O/commit
+$O/src/meter/machine.o: CPPFLAGS += -DVOV_COMMIT='"$(shell cat $O/commit 2>/dev/null)"'
 $O/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) "  cc     $<"
@@ -100,12 +108,17 @@ $O/tests/%: tests/%.c $O/libvovall.a
 	$(SAY) "  test   $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $< $O/libvovall.a $(CHECK_LIBS) $(LDLIBS)
 
-tests: $(TESTS)
+# Libraries that stand in for those of a device.
+$O/tests/stub/%.so: tests/stub/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
-objects: $O/src/main.o $(OBJ) $(TEST_SRC:%.c=$O/%.o)
+tests: $(TESTS) $(STUBS)
+
+objects: $O/src/main.o $(OBJ) $(TEST_SRC:%.c=$O/%.o) $(patsubst %.c,$O/%.o,$(wildcard tests/stub/*.c))
 $O/tests/%.o: CPPFLAGS += -Itests
 
-check: all $(TESTS) ## All tests
+check: all $(TESTS) $(STUBS) ## All tests
 	scripts/run-tests $O $(TESTS) $(CLI_TESTS)
 
 test-grad: ## Gradients against finite differences, in double precision

@@ -74,6 +74,19 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+size_t clock_now_bytes(void)
+{
+    const size_t kib = number_in("/proc/self/status", "VmRSS:");
+    return kib < SIZE_MAX / 1024 ? kib * 1024 : SIZE_MAX;
+}
+
+bool clock_peak_reset(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    const bool written = f != NULL && fputs("5", f) >= 0;
+    return f != NULL && fclose(f) == 0 && written;
+}
+
 size_t clock_memory_bytes(void)
 {
     const size_t kib = number_in("/proc/meminfo", "MemAvailable:");
