@@ -9,13 +9,9 @@
 #include "fast.h"
 #include "product.h"
 
-enum algorithm { ALG_PRODUCT, ALG_DEPTHWISE };
+#include <stdint.h>
 
-/* The one place that chooses. */
-static enum algorithm choose(const struct conv_desc *d, struct view x, struct view y)
-{
-    return d->groups > 1 && d->groups == x.c && d->groups == y.c ? ALG_DEPTHWISE : ALG_PRODUCT;
-}
+enum method { PRODUCT, DEPTHWISE, WINO2, WINO4, WINO6, METHODS };
 
 static struct corr_axis forward_axis(const struct conv_desc *d, int taps, int w_step)
 {
@@ -113,26 +109,93 @@ static bool has_gaps(const struct conv_desc *d, struct view dx, struct view dy)
     return false;
 }
 
+/* The one place that chooses; c: the pass as a correlation of one group. */
+static enum method choose(const struct conv_desc *d, const struct corr *c)
+{
+    if (d->groups > 1 && c->src.c == 1 && c->dst.c == 1) {
+        return DEPTHWISE;
+    }
+    if (!wino_fits(c) || d->alg == CONV_EXACT) {
+        return PRODUCT;
+    }
+    if (d->alg == CONV_F2) {
+        return WINO2;
+    }
+    if (d->alg == CONV_F6) {
+        return WINO6;
+    }
+    return d->alg == CONV_F4 || (c->src.c >= 16 && c->dst.c >= 16) ? WINO4 : PRODUCT;
+}
+
+static enum method choose_fwd(const struct conv_desc *d, struct view x, struct view y)
+{
+    const struct corr c = forward_corr(d, x, y, 0);
+
+    return choose(d, &c);
+}
+
+static enum method choose_bwd(const struct conv_desc *d, struct view dx, struct view dy)
+{
+    const struct corr c = backward_corr(d, dy, dx, 0, 0);
+
+    return choose(d, &c);
+}
+
+static int tile_side(enum method method)
+{
+    return method == WINO2 ? 2 : method == WINO4 ? 4 : 6;
+}
+
+static size_t method_scratch(const struct cpu *cpu, enum method method, const struct corr *c)
+{
+    return method == DEPTHWISE ? 0
+           : method == PRODUCT ? corr_scratch(cpu, c)
+                               : wino_scratch(cpu, c, tile_side(method));
+}
+
+static void method_run(const struct cpu *cpu, enum method method, const struct corr *c,
+                       const real *packed, void *scratch)
+{
+    if (method == PRODUCT) {
+        corr_run(cpu, c, scratch);
+    } else {
+        wino_run(cpu, c, tile_side(method), packed, scratch);
+    }
+}
+
 static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
                                struct view dy)
 {
+    const enum method method = choose_bwd(d, dx, dy);
     size_t most = 0;
 
     for (int phase = 0; phase < d->stride * d->stride; phase++) {
         const struct corr c = backward_corr(d, dy, dx, 0, phase);
-        const size_t bytes = reaches(&c) ? corr_scratch(cpu, &c) : 0;
+        const size_t bytes = reaches(&c) ? method_scratch(cpu, method, &c) : 0;
         most = bytes > most ? bytes : most;
     }
     return most;
 }
 
+static bool is_depthwise(const struct conv_desc *d, struct view x, struct view y)
+{
+    return choose_fwd(d, x, y) == DEPTHWISE;
+}
+
 static const char *fast_conv_algorithm(struct backend *be, const struct conv_desc *d,
                                        enum conv_pass pass, struct view x, struct view y)
 {
-    static const char *const name[] = {[ALG_PRODUCT] = "product", [ALG_DEPTHWISE] = "depthwise"};
+    static const char *const name[METHODS] = {[PRODUCT] = "product",
+                                              [DEPTHWISE] = "depthwise",
+                                              [WINO2] = "f2",
+                                              [WINO4] = "f4",
+                                              [WINO6] = "f6"};
 
-    (void)be, (void)pass;
-    return name[choose(d, x, y)];
+    (void)be;
+    if (pass == CONV_BWD_WEIGHT) {
+        return name[is_depthwise(d, x, y) ? DEPTHWISE : PRODUCT];
+    }
+    return name[pass == CONV_FWD ? choose_fwd(d, x, y) : choose_bwd(d, x, y)];
 }
 
 static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
@@ -140,18 +203,53 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 {
     const struct cpu *cpu = be->ctx;
 
-    if (choose(d, x, y) == ALG_DEPTHWISE) {
-        return 0;
-    }
     if (use->pass == CONV_FWD) {
         const struct corr c = forward_corr(d, x, y, 0);
-        return corr_scratch(cpu, &c);
+        return method_scratch(cpu, choose(d, &c), &c);
     }
     if (use->pass == CONV_BWD_DATA) {
         return backward_scratch(cpu, d, x, y);
     }
-    return conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),
-                               view_slice(y, 0, y.c / d->groups));
+    return is_depthwise(d, x, y) ? 0
+                                 : conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),
+                                                       view_slice(y, 0, y.c / d->groups));
+}
+
+/* Prepared weights, one group after the other; PRODUCT and DEPTHWISE take them as they are. */
+static size_t fast_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
+                                   enum conv_pass pass, struct view x, struct view y)
+{
+    const struct corr c =
+        pass == CONV_FWD ? forward_corr(d, x, y, 0) : backward_corr(d, y, x, 0, 0);
+    const enum method method = choose(d, &c);
+
+    (void)be;
+    return method < WINO2 ? 0 : (size_t)d->groups * wino_pack_bytes(&c, tile_side(method));
+}
+
+static size_t group_weights(const struct conv_desc *d, const struct corr *c)
+{
+    return (size_t)c->src.c * (size_t)c->dst.c * (size_t)d->kh * (size_t)d->kw;
+}
+
+/* The prepared weights of group g, NULL when there are none. */
+static real *group_packed(const struct corr *c, enum method method, int g, const void *packed)
+{
+    /* The one who prepares writes, all others read. */
+    char *p = (char *)(uintptr_t)packed;
+
+    return p ? (real *)(void *)(p + (size_t)g * wino_pack_bytes(c, tile_side(method))) : NULL;
+}
+
+static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
+                           struct view x, struct view y, const real *w, void *packed)
+{
+    for (int g = 0; g < d->groups; g++) {
+        struct corr c = pass == CONV_FWD ? forward_corr(d, x, y, g) : backward_corr(d, y, x, g, 0);
+        const enum method method = choose(d, &c);
+        c.w = w + (size_t)g * group_weights(d, &c);
+        wino_pack(be->ctx, &c, tile_side(method), group_packed(&c, method, g, packed));
+    }
 }
 
 static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
@@ -159,18 +257,19 @@ static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
                           void *scratch)
 {
     const struct cpu *cpu = be->ctx;
+    const enum method method = choose_fwd(d, x, y);
 
-    if (choose(d, x, y) == ALG_DEPTHWISE) {
+    if (method == DEPTHWISE) {
         depthwise_fwd(cpu, d, x, w.w, tail, y);
         return;
     }
     for (int g = 0; g < d->groups; g++) {
         struct corr c = forward_corr(d, x, y, g);
-        c.w = w.w + (size_t)g * (size_t)c.dst.c * c.w_row;
+        c.w = w.w + (size_t)g * group_weights(d, &c);
         c.bias = tail->bias ? tail->bias + g * c.dst.c : NULL;
         c.plus = view_slice(tail->add, g * c.dst.c, c.dst.c);
         c.act = tail->act;
-        corr_run(cpu, &c, scratch);
+        method_run(cpu, method, &c, group_packed(&c, method, g, w.packed), scratch);
     }
 }
 
@@ -178,8 +277,9 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
                                struct view dy, real beta, struct view dx, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
+    const enum method method = choose_bwd(d, dx, dy);
 
-    if (choose(d, dx, dy) == ALG_DEPTHWISE) {
+    if (method == DEPTHWISE) {
         depthwise_bwd_data(cpu, d, w.w, dy, beta, dx);
         return;
     }
@@ -190,9 +290,9 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
         const int g = i / (d->stride * d->stride);
         struct corr c = backward_corr(d, dy, dx, g, i % (d->stride * d->stride));
         if (reaches(&c)) {
-            c.w = w.w + (size_t)g * (size_t)c.src.c * c.w_channel;
+            c.w = w.w + (size_t)g * group_weights(d, &c);
             c.add = beta != 0;
-            corr_run(cpu, &c, scratch);
+            method_run(cpu, method, &c, group_packed(&c, method, g, w.packed), scratch);
         }
     }
 }
@@ -204,7 +304,7 @@ static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
     const int in = x.c / d->groups, out = dy.c / d->groups;
     const size_t group = (size_t)in * (size_t)out * (size_t)d->kh * (size_t)d->kw;
 
-    if (choose(d, x, dy) == ALG_DEPTHWISE) {
+    if (is_depthwise(d, x, dy)) {
         depthwise_bwd_weight(cpu, d, x, dy, dw);
     } else {
         for (int g = 0; g < d->groups; g++) {
@@ -221,6 +321,8 @@ void fast_conv_entries(struct backend_ops *ops)
 {
     ops->conv_algorithm = fast_conv_algorithm;
     ops->conv_scratch = fast_conv_scratch;
+    ops->conv_pack_bytes = fast_conv_pack_bytes;
+    ops->conv_pack = fast_conv_pack;
     ops->conv_fwd = fast_conv_fwd;
     ops->conv_bwd_data = fast_conv_bwd_data;
     ops->conv_bwd_weight = fast_conv_bwd_weight;

@@ -39,6 +39,17 @@ struct corr {
 size_t corr_scratch(const struct cpu *cpu, const struct corr *c);
 void corr_run(const struct cpu *cpu, const struct corr *c, void *scratch);
 
+/*
+ * The same by Winograd's F(m x m, 3 x 3), m = 2, 4, 6, where wino_fits: 3x3 taps side by side and
+ * stride 1. packed: of wino_pack, or NULL when c->w is to be read.
+ */
+bool wino_fits(const struct corr *c);
+size_t wino_pack_bytes(const struct corr *c, int m);
+void wino_pack(const struct cpu *cpu, const struct corr *c, int m, real *packed);
+size_t wino_scratch(const struct cpu *cpu, const struct corr *c, int m);
+void wino_run(const struct cpu *cpu, const struct corr *c, int m, const real *packed,
+              void *scratch);
+
 /* dw[m, c, t] += sum over images and positions of dy[m] * x[c] at tap t, of one group. */
 size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                            struct view dy);

@@ -8,6 +8,7 @@
 #include "kernel_act.h"
 #include "kernel_norm.h"
 #include "kernel_tile.h"
+#include "kernel_wino.h"
 
 #define KERNEL_TABLE                                                                               \
     {                                                                                              \
@@ -16,7 +17,8 @@
         .act_bwd = kernel_act_bwd, .add = kernel_add, .affine = kernel_affine,                     \
         .scale = kernel_scale, .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,  \
         .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
-        .norm_dx = kernel_norm_dx,                                                                 \
+        .norm_dx = kernel_norm_dx, .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)},          \
+        .wino_multiply = kernel_wino_multiply, .put_rows = kernel_put_rows,                        \
     }
 
 #endif

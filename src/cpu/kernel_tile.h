@@ -175,28 +175,40 @@ static inline void kernel_pack_panel(const struct pack_source *s, const struct l
 #define HALF_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
 #define HALF_HI(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 
+/* r[8] to o[8], arrays of vectors. */
+#define TRANSPOSE8(r, o)                                                                           \
+    do {                                                                                           \
+        const v8 z0 = ZIP_LO(r[0], r[1]), z1 = ZIP_HI(r[0], r[1]), z2 = ZIP_LO(r[2], r[3]);        \
+        const v8 z3 = ZIP_HI(r[2], r[3]), z4 = ZIP_LO(r[4], r[5]), z5 = ZIP_HI(r[4], r[5]);        \
+        const v8 z6 = ZIP_LO(r[6], r[7]), z7 = ZIP_HI(r[6], r[7]);                                 \
+        const v8 p0 = PAIR_LO(z0, z2), p1 = PAIR_HI(z0, z2), p2 = PAIR_LO(z1, z3);                 \
+        const v8 p3 = PAIR_HI(z1, z3), p4 = PAIR_LO(z4, z6), p5 = PAIR_HI(z4, z6);                 \
+        const v8 p6 = PAIR_LO(z5, z7), p7 = PAIR_HI(z5, z7);                                       \
+        o[0] = HALF_LO(p0, p4);                                                                    \
+        o[1] = HALF_LO(p1, p5);                                                                    \
+        o[2] = HALF_LO(p2, p6);                                                                    \
+        o[3] = HALF_LO(p3, p7);                                                                    \
+        o[4] = HALF_HI(p0, p4);                                                                    \
+        o[5] = HALF_HI(p1, p5);                                                                    \
+        o[6] = HALF_HI(p2, p6);                                                                    \
+        o[7] = HALF_HI(p3, p7);                                                                    \
+    } while (0)
+
 static inline void kernel_transpose8(size_t n, const real *const row[8], size_t step, real *out)
 {
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8, out += 8 * step) {
-        const v8 r0 = LOAD8(row[0] + i), r1 = LOAD8(row[1] + i), r2 = LOAD8(row[2] + i);
-        const v8 r3 = LOAD8(row[3] + i), r4 = LOAD8(row[4] + i), r5 = LOAD8(row[5] + i);
-        const v8 r6 = LOAD8(row[6] + i), r7 = LOAD8(row[7] + i);
-        const v8 z0 = ZIP_LO(r0, r1), z1 = ZIP_HI(r0, r1), z2 = ZIP_LO(r2, r3);
-        const v8 z3 = ZIP_HI(r2, r3), z4 = ZIP_LO(r4, r5), z5 = ZIP_HI(r4, r5);
-        const v8 z6 = ZIP_LO(r6, r7), z7 = ZIP_HI(r6, r7);
-        const v8 p0 = PAIR_LO(z0, z2), p1 = PAIR_HI(z0, z2), p2 = PAIR_LO(z1, z3);
-        const v8 p3 = PAIR_HI(z1, z3), p4 = PAIR_LO(z4, z6), p5 = PAIR_HI(z4, z6);
-        const v8 p6 = PAIR_LO(z5, z7), p7 = PAIR_HI(z5, z7);
-        STORE8(out, HALF_LO(p0, p4));
-        STORE8(out + step, HALF_LO(p1, p5));
-        STORE8(out + 2 * step, HALF_LO(p2, p6));
-        STORE8(out + 3 * step, HALF_LO(p3, p7));
-        STORE8(out + 4 * step, HALF_HI(p0, p4));
-        STORE8(out + 5 * step, HALF_HI(p1, p5));
-        STORE8(out + 6 * step, HALF_HI(p2, p6));
-        STORE8(out + 7 * step, HALF_HI(p3, p7));
+        v8 r[8], o[8];
+#pragma GCC unroll 8
+        for (int l = 0; l < 8; l++) {
+            r[l] = LOAD8(row[l] + i);
+        }
+        TRANSPOSE8(r, o);
+#pragma GCC unroll 8
+        for (int l = 0; l < 8; l++) {
+            STORE8(out + (size_t)l * step, o[l]);
+        }
     }
     for (; i < n; i++, out += step) {
         for (int l = 0; l < 8; l++) {

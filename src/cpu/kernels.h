@@ -49,6 +49,41 @@ struct tile_out {
     size_t row;
 };
 
+/*
+ * Where pixels of 8 channels go: y[r*row + i] (+)= act(pixels[i*8 + r] + bias[r] + plus[r*row + i])
+ * for r < rows. bias and plus may be NULL.
+ */
+struct rows_out {
+    const real *bias, *plus;
+    enum act act;
+    bool add;
+    int rows;
+    size_t row;
+};
+
+/* Output channels of a panel of transformed filters. */
+enum { WINO_ROWS = 16 };
+
+/*
+ * The transforms of F(m x m, 3 x 3), see kernel_wino.h. Tiles of m + 2 numbers each way, which lie
+ * m apart, become (m + 2)^2 products; n counts tiles and, but for `back`, is taken up to a multiple
+ * of 8, and the lanes too many are filled with whatever is there.
+ */
+struct wino_kernels {
+    int m;
+    /* A line of the picture, 0 beyond its ends, by tiles: d[j*n + t] = line[m*t + j], j < m + 2. */
+    void (*spread)(int n, const real *line, real *d);
+    /* m + 2 spread lines, one behind the other, by columns to s[(i*(m + 2) + j)*plane + t]. */
+    void (*down)(int n, const real *d, real *s, size_t plane);
+    /* By rows: product p of tile t to v[p*step + t]. */
+    void (*across)(int n, const real *s, size_t plane, real *v, size_t step);
+    /* From 8 channels' sums[t*tile + p*WINO_ROWS] the pixels of a row of tiles, out[(y*width + m*t
+     * + x)*8]. The last tile may reach beyond the width. */
+    void (*back)(int n, const real *sums, size_t tile, int width, real *out);
+    /* Filters g[tap][WINO_ROWS] to u[p*step + row]. */
+    void (*filters)(const real *g, real *u, size_t step);
+};
+
 /* How a strip's row of n numbers is filled: out[i] = row[first + (i - from)*stride] for i
  * from..to-1, 0 elsewhere. */
 struct row_fill {
@@ -97,6 +132,13 @@ struct cpu_kernels {
     /* dx = add*dx + coef[0]*g + coef[1]*xhat + coef[2] */
     void (*norm_dx)(const struct norm_line *line, const real coef[3], size_t n, const real *x,
                     const real *dy, real add, real *dx);
+
+    struct wino_kernels wino[3]; /* m = 2, 4, 6 */
+    /* sums[t*tile + r] = sum over c of u[c*WINO_ROWS + r] * v[c*ldv + t], for n tiles. */
+    void (*wino_multiply)(int n_c, const real *u, const real *v, size_t ldv, int n, real *sums,
+                          size_t tile);
+    /* Up to 7 pixels behind the last are read. */
+    void (*put_rows)(const struct rows_out *out, int n, const real *pixels, real *y);
 };
 
 extern const struct cpu_kernels kernels_base, kernels_avx2, kernels_avx512, kernels_neon;

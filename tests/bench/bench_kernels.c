@@ -29,13 +29,13 @@ static const struct layer layers[] = {
 struct tensors {
     struct view x, y;
     real *w, *bias;
-    void *scratch;
+    void *scratch, *packed; /* packed: of the forward pass */
 };
 
 static real *numbers(size_t n)
 {
     struct rng r = rng_open(1, RNG_TEST, n, 0);
-    real *p = mem_alloc_aligned(n * sizeof *p);
+    real *p = mem_block_alloc(n * sizeof *p);
 
     for (size_t i = 0; p && i < n; i++) {
         p[i] = (real)rng_normal(&r);
@@ -46,7 +46,7 @@ static real *numbers(size_t n)
 static void run_pass(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                      const struct tensors *t)
 {
-    const struct conv_weight w = {t->w, NULL};
+    const struct conv_weight w = {t->w, pass == CONV_FWD ? t->packed : NULL};
     const struct conv_tail tail = {.bias = t->bias, .act = ACT_RELU};
 
     if (pass == CONV_FWD) {
@@ -75,9 +75,9 @@ static double time_pass(struct backend *be, const struct conv_desc *d, enum conv
     return best;
 }
 
-static void bench_conv(struct backend *be, const struct layer *l, int batch)
+static void bench_conv(struct backend *be, const struct layer *l, int batch, enum conv_alg alg)
 {
-    const struct conv_desc d = {l->k, l->k, l->stride, l->k / 2, 1, 1, CONV_AUTO};
+    const struct conv_desc d = {l->k, l->k, l->stride, l->k / 2, 1, 1, alg};
     const int out = (l->size + 2 * d.pad - l->k) / l->stride + 1;
     const struct shape xs = {batch, l->in_c, l->size, l->size}, ys = {batch, l->out_c, out, out};
     const double flops = 2.0 * (double)shape_count(ys) * l->in_c * l->k * l->k;
@@ -86,19 +86,27 @@ static void bench_conv(struct backend *be, const struct layer *l, int batch)
                         .w = numbers((size_t)l->out_c * (size_t)(l->in_c * l->k * l->k)),
                         .bias = numbers((size_t)l->out_c)};
 
+    const size_t packed = be->ops->conv_pack_bytes(be, &d, CONV_FWD, t.x, t.y);
+
+    if (packed > 0) {
+        t.packed = mem_block_alloc(packed);
+        be->ops->conv_pack(be, &d, CONV_FWD, t.x, t.y, t.w, t.packed);
+    }
     printf("%-22s", l->name);
     for (int pass = CONV_FWD; pass <= CONV_BWD_WEIGHT; pass++) {
-        t.scratch = mem_alloc_aligned(be->ops->conv_scratch(
+        t.scratch = mem_block_alloc(be->ops->conv_scratch(
             be, &d, &(struct conv_use){.pass = (enum conv_pass)pass}, t.x, t.y));
-        printf(" %7.1f", flops / time_pass(be, &d, (enum conv_pass)pass, &t) / 1e9);
+        printf(" %9s %6.1f", be->ops->conv_algorithm(be, &d, (enum conv_pass)pass, t.x, t.y),
+               flops / time_pass(be, &d, (enum conv_pass)pass, &t) / 1e9);
         fflush(stdout);
-        mem_free(t.scratch);
+        mem_block_free(t.scratch);
     }
     printf("\n");
-    mem_free(t.x.p);
-    mem_free(t.y.p);
-    mem_free(t.w);
-    mem_free(t.bias);
+    mem_block_free(t.x.p);
+    mem_block_free(t.y.p);
+    mem_block_free(t.w);
+    mem_block_free(t.bias);
+    mem_block_free(t.packed);
 }
 
 static void bench_norm(struct backend *be, struct shape s)
@@ -125,9 +133,9 @@ static void bench_norm(struct backend *be, struct shape s)
     }
     printf("norm %d x %d @%d: GB/s: stats %.1f, apply %.1f, backward %.1f\n", s.n, s.c, s.h,
            bytes / best[0] / 1e9, 2 * bytes / best[1] / 1e9, 3 * bytes / best[2] / 1e9);
-    mem_free(x.p);
-    mem_free(y.p);
-    mem_free(c);
+    mem_block_free(x.p);
+    mem_block_free(y.p);
+    mem_block_free(c);
 }
 
 int main(int argc, char **argv)
@@ -144,7 +152,8 @@ int main(int argc, char **argv)
     printf("%d threads, batch %d; GF/s:  forward    data  weight\n", threads, batch);
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         if (argc < 4 || strstr(layers[i].name, argv[3])) {
-            bench_conv(be, &layers[i], batch);
+            bench_conv(be, &layers[i], batch,
+                       argc > 4 ? (enum conv_alg)strtol(argv[4], NULL, 10) : CONV_AUTO);
         }
     }
     if (argc < 4) {

@@ -17,6 +17,8 @@ struct conv_case {
 
 struct conv_run {
     const struct conv_case *c;
+    enum conv_alg alg;
+    bool packed; /* weights are prepared */
     enum conv_pass pass;
     struct view x, y;
     int ix, iy, iw, ib, ia; /* buffers */
@@ -64,6 +66,11 @@ static const struct conv_case cases[] = {
     {"many channels", D(3, 3, 1, 1, 1, 1), 1, 130, 7, 7, 210, 0, 0, ACT_RELU, BOTH},
     {"many positions", D(3, 3, 1, 1, 1, 1), 2, 20, 40, 41, 30, 0, 0, ACT_RELU, BIAS},
     {"very wide", D(3, 3, 1, 1, 1, 1), 1, 4, 3, 1500, 7, 0, 0, ACT_LINEAR, BIAS},
+    {"tiles of two images", D(3, 3, 1, 1, 1, 1), 5, 24, 14, 14, 36, 1, 1, ACT_RELU, BOTH},
+    {"tiles and a rest", D(3, 3, 1, 1, 1, 1), 3, 20, 7, 29, 17, 0, 0, ACT_MISH, BOTH},
+    {"tiles without padding", D(3, 3, 1, 0, 1, 1), 1, 16, 30, 27, 40, 1, 1, ACT_LINEAR, BIAS},
+    {"tiles, full correlation", D(3, 3, 1, 2, 1, 1), 2, 16, 12, 27, 40, 1, 0, ACT_RELU, PLUS},
+    {"wide tiles", D(3, 3, 1, 1, 1, 1), 1, 5, 9, 410, 18, 0, 1, ACT_RELU, BOTH},
     {"long k", D(1, 1, 1, 0, 1, 1), 1, 1000, 6, 6, 18, 0, 0, ACT_LINEAR, BIAS},
 };
 
@@ -72,14 +79,32 @@ static int out_size(int in, int k, const struct conv_desc *d)
     return (in + 2 * d->pad - d->dilation * (k - 1) - 1) / d->stride + 1;
 }
 
+/* NULL where the backend prepares nothing. */
+static void *prepare(struct backend *be, const struct conv_desc *d, const struct conv_run *r,
+                     const real *w)
+{
+    const size_t bytes = be->ops->conv_pack_bytes(be, d, r->pass, r->x, r->y);
+    void *packed = bytes > 0 ? mem_alloc_aligned(bytes) : NULL;
+
+    if (packed != NULL) {
+        be->ops->conv_pack(be, d, r->pass, r->x, r->y, w, packed);
+    }
+    return packed;
+}
+
 static void run_conv(struct backend *be, const void *args, real *const buf[])
 {
     const struct conv_run *r = args;
-    const struct conv_desc *d = &r->c->d;
+    struct conv_desc desc = r->c->d, *d = &desc;
     const struct view x = case_bind(r->x, buf[r->ix]), y = case_bind(r->y, buf[r->iy]);
     real *w = buf[r->iw], *bias = r->c->tail & BIAS ? buf[r->ib] : NULL;
-    const struct conv_weight weight = {w, NULL};
+    struct conv_weight weight = {w, NULL};
     const struct conv_use use = {r->pass, bias != NULL, r->c->act, r->c->beta != 0};
+    desc.alg = r->alg;
+    void *packed = r->packed ? prepare(be, d, r, w) : NULL;
+    if (packed != NULL) {
+        weight = (struct conv_weight){NULL, packed};
+    }
     const size_t bytes = be->ops->conv_scratch(be, d, &use, x, y);
     unsigned char *scratch = mem_alloc_aligned(bytes + 64);
 
@@ -100,26 +125,32 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
                       r->c->name);
     }
     mem_free(scratch);
+    mem_free(packed);
 }
 
-/* Rounding errors of a sum grow with the square root of its terms, as the sum itself does. */
-static double tolerance(const struct conv_case *c, struct shape out, enum conv_pass pass)
+/* Rounding errors of a sum grow with the square root of its terms, as the sum itself does. What
+ * Winograd's transforms add is measured in test_wino.c. */
+static double tolerance(const struct conv_case *c, struct shape out, enum conv_pass pass,
+                        enum conv_alg alg)
 {
     const double taps = c->d.kh * c->d.kw, positions = (double)out.n * out.h * out.w;
     const double terms = pass == CONV_FWD        ? c->in_c * taps
                          : pass == CONV_BWD_DATA ? out.c * taps
                                                  : positions;
 
-    return (sizeof(real) == sizeof(float) ? 4e-6 : 1e-14) * sqrt(terms);
+    const double more = alg == CONV_F6 ? 10 : alg == CONV_F4 || alg == CONV_AUTO ? 4 : 1;
+
+    return more * (sizeof(real) == sizeof(float) ? 4e-6 : 1e-14) * sqrt(terms);
 }
 
-static void check_pass(const struct conv_case *c, enum conv_pass pass)
+static void check_pass(const struct conv_case *c, enum conv_pass pass, enum conv_alg alg,
+                       bool packed)
 {
-    struct conv_run r = {.c = c, .pass = pass};
+    struct conv_run r = {.c = c, .pass = pass, .alg = alg, .packed = packed};
     const struct shape out = {c->n, c->out_c, out_size(c->h, c->d.kh, &c->d),
                               out_size(c->w, c->d.kw, &c->d)};
     struct cpu_case t = {
-        .name = c->name, .run = run_conv, .args = &r, .tolerance = tolerance(c, out, pass)};
+        .name = c->name, .run = run_conv, .args = &r, .tolerance = tolerance(c, out, pass, alg)};
 
     r.x = case_view(&t, (struct shape){c->n, c->in_c, c->h, c->w}, c->extra, &r.ix);
     r.y = case_view(&t, out, c->extra, &r.iy);
@@ -136,19 +167,36 @@ static void check_pass(const struct conv_case *c, enum conv_pass pass)
 
 START_TEST(test_forward)
 {
-    check_pass(&cases[_i], CONV_FWD);
+    check_pass(&cases[_i], CONV_FWD, CONV_AUTO, false);
 }
 END_TEST
 
 START_TEST(test_backward_data)
 {
-    check_pass(&cases[_i], CONV_BWD_DATA);
+    check_pass(&cases[_i], CONV_BWD_DATA, CONV_AUTO, false);
 }
 END_TEST
 
 START_TEST(test_backward_weight)
 {
-    check_pass(&cases[_i], CONV_BWD_WEIGHT);
+    check_pass(&cases[_i], CONV_BWD_WEIGHT, CONV_AUTO, false);
+}
+END_TEST
+
+/* Each algorithm where it fits, with prepared weights and without. */
+START_TEST(test_algorithms)
+{
+    const struct conv_desc *d = &cases[_i].d;
+
+    if (d->kh != 3 || d->kw != 3 || d->stride != 1 || d->dilation != 1) {
+        return;
+    }
+    for (int alg = CONV_EXACT; alg <= CONV_F6; alg++) {
+        for (int packed = 0; packed < 2; packed++) {
+            check_pass(&cases[_i], CONV_FWD, (enum conv_alg)alg, packed != 0);
+            check_pass(&cases[_i], CONV_BWD_DATA, (enum conv_alg)alg, packed != 0);
+        }
+    }
 }
 END_TEST
 
@@ -160,5 +208,6 @@ int main(void)
     tcase_add_loop_test(tests, test_forward, 0, n);
     tcase_add_loop_test(tests, test_backward_data, 0, n);
     tcase_add_loop_test(tests, test_backward_weight, 0, n);
+    tcase_add_loop_test(tests, test_algorithms, 0, n);
     return case_main(tests);
 }

@@ -1,0 +1,441 @@
+/*
+ * kernel_wino.h - Winograd's minimal filtering F(m x m, 3 x 3) (Lavin, Gray 2016, after Winograd
+ * 1980 and Toom-Cook), for m = 2, 4, 6: y = A^T [(G g G^T) . (B^T d B)] A, where d is a tile of
+ * m + 2 numbers each way and g the filter. With the points 0, +-p_1 ... +-p_q, infinity, q = m/2,
+ * and E(x) = product of (x^2 - p_i^2), B^T's row of a point is the coefficients of x*E(x) without
+ * that point's factor, G's row is [1, p, p^2] over the value that product has at p, A^T's row i
+ * is p^i. All rows but the first and the last come in pairs that share their even and odd parts.
+ *
+ * The points are 1 (m = 2), 3/4, 3/2 (4) and 1/2, 1, 2 (6): their powers are exact numbers, and of
+ * such sets they round least. Lanes are tiles where data are transformed, channels elsewhere.
+ * Everything is done in whole vectors, so that a number's roundings do not depend on its
+ * neighbours.
+ */
+#ifndef VOV_CPU_KERNEL_WINO_H
+#define VOV_CPU_KERNEL_WINO_H
+
+#include "kernel_act.h"
+#include "kernel_tile.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Points of m = 4 and 6, and their squares. */
+#define P4A ((real)0.75)
+#define P4B ((real)1.5)
+#define S4A (P4A * P4A)
+#define S4B (P4B * P4B)
+#define P6A ((real)0.5)
+#define P6C ((real)2)
+
+/* o = B^T d. */
+ALWAYS_INLINE void wino_data2(const v8 *d, v8 *o)
+{
+    o[0] = d[2] - d[0];
+    o[1] = d[2] + d[1];
+    o[2] = d[2] - d[1];
+    o[3] = d[3] - d[1];
+}
+
+ALWAYS_INLINE void wino_data4(const v8 *d, v8 *o)
+{
+    const v8 even_a = d[4] - S4B * d[2], odd_a = P4A * (d[3] - S4B * d[1]);
+    const v8 even_b = d[4] - S4A * d[2], odd_b = P4B * (d[3] - S4A * d[1]);
+
+    o[0] = d[4] - (S4A + S4B) * d[2] + S4A * S4B * d[0];
+    o[1] = even_a + odd_a;
+    o[2] = even_a - odd_a;
+    o[3] = even_b + odd_b;
+    o[4] = even_b - odd_b;
+    o[5] = d[5] - (S4A + S4B) * d[3] + S4A * S4B * d[1];
+}
+
+/* Squares 1/4, 1, 4: E = x^6 - 21/4 x^4 + 21/4 x^2 - 1. */
+ALWAYS_INLINE void wino_data6(const v8 *d, v8 *o)
+{
+    const v8 even_a = d[6] - 5 * d[4] + 4 * d[2], odd_a = P6A * (d[5] - 5 * d[3] + 4 * d[1]);
+    const v8 even_b = d[6] - (real)4.25 * d[4] + d[2], odd_b = d[5] - (real)4.25 * d[3] + d[1];
+    const v8 even_c = d[6] - (real)1.25 * d[4] + (real)0.25 * d[2];
+    const v8 odd_c = P6C * (d[5] - (real)1.25 * d[3] + (real)0.25 * d[1]);
+
+    o[0] = d[6] - d[0] + (real)5.25 * (d[2] - d[4]);
+    o[1] = even_a + odd_a;
+    o[2] = even_a - odd_a;
+    o[3] = even_b + odd_b;
+    o[4] = even_b - odd_b;
+    o[5] = even_c + odd_c;
+    o[6] = even_c - odd_c;
+    o[7] = d[7] - d[1] + (real)5.25 * (d[3] - d[5]);
+}
+
+ALWAYS_INLINE void wino_data(int m, const v8 *d, v8 *o)
+{
+    if (m == 2) {
+        wino_data2(d, o);
+    } else if (m == 4) {
+        wino_data4(d, o);
+    } else {
+        wino_data6(d, o);
+    }
+}
+
+/* o = A^T p. */
+ALWAYS_INLINE void wino_result(int m, const v8 *p, v8 *o)
+{
+    const v8 sum_a = p[1] + p[2], dif_a = p[1] - p[2];
+
+    if (m == 2) {
+        o[0] = p[0] + sum_a;
+        o[1] = dif_a + p[3];
+        return;
+    }
+    const v8 sum_b = p[3] + p[4], dif_b = p[3] - p[4];
+    if (m == 4) {
+        o[0] = p[0] + sum_a + sum_b;
+        o[1] = P4A * dif_a + P4B * dif_b;
+        o[2] = S4A * sum_a + S4B * sum_b;
+        o[3] = P4A * S4A * dif_a + (P4B * S4B * dif_b + p[5]);
+        return;
+    }
+    const v8 sum_c = p[5] + p[6], dif_c = p[5] - p[6];
+    o[0] = p[0] + sum_a + (sum_b + sum_c);
+    o[1] = (real)0.5 * dif_a + (2 * dif_c + dif_b);
+    o[2] = (real)0.25 * sum_a + (4 * sum_c + sum_b);
+    o[3] = (real)0.125 * dif_a + (8 * dif_c + dif_b);
+    o[4] = (real)0.0625 * sum_a + (16 * sum_c + sum_b);
+    o[5] = (real)0.03125 * dif_a + (32 * dif_c + dif_b) + p[7];
+}
+
+/* A pair's rows of G: (g0 + p^2 g2 +- p g1) / (2 p^2 F(p^2)), F: E without the pair's factor. */
+#define FILTER_PAIR(at, p, f)                                                                      \
+    do {                                                                                           \
+        const v8 even = g[0] * (1 / (2 * (p) * (p) * (f))) + g[2] * (1 / (2 * (f)));               \
+        const v8 odd = g[1] * (1 / (2 * (p) * (f)));                                               \
+        o[at] = even + odd;                                                                        \
+        o[(at) + 1] = even - odd;                                                                  \
+    } while (0)
+
+/* o = G g. */
+ALWAYS_INLINE void wino_filter(int m, const v8 *g, v8 *o)
+{
+    o[m + 1] = g[2];
+    if (m == 2) {
+        o[0] = -g[0];
+        FILTER_PAIR(1, (real)1, (real)1);
+    } else if (m == 4) {
+        o[0] = g[0] * (1 / (S4A * S4B));
+        FILTER_PAIR(1, P4A, S4A - S4B);
+        FILTER_PAIR(3, P4B, S4B - S4A);
+    } else {
+        o[0] = -g[0];
+        FILTER_PAIR(1, P6A, (real)(0.75 * 3.75));
+        FILTER_PAIR(3, (real)1, (real)(0.75 * -3));
+        FILTER_PAIR(5, P6C, (real)(3.75 * 3));
+    }
+}
+
+/* Numbers m*t + j of the line, j = 0..m+1, of n tiles t: d[j*n + t]. n is a multiple of 8. */
+ALWAYS_INLINE void wino_spread(int m, int n, const real *line, real *d)
+{
+    for (int t = 0; t < n; t += 8, line += (ptrdiff_t)(8 * m)) {
+        v8 r[8], o[8];
+#pragma GCC unroll 8
+        for (int l = 0; l < 8; l++) {
+            r[l] = LOAD8(line + l * m);
+        }
+        TRANSPOSE8(r, o);
+#pragma GCC unroll 8
+        for (int j = 0; j < m + 2; j++) {
+            STORE8(d + j * n + t, o[j]);
+        }
+    }
+}
+
+/* Column transforms of one row of tiles: m + 2 spread lines become s[(i*(m+2) + j)*plane + t]. */
+ALWAYS_INLINE void wino_down(int m, int n, const real *d, real *s, size_t plane)
+{
+    const int line = (m + 2) * n;
+
+    for (int j = 0; j < m + 2; j++, d += n, s += plane) {
+        for (int t = 0; t < n; t += 8) {
+            v8 r[8], o[8];
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                r[i] = LOAD8(d + i * line + t);
+            }
+            wino_data(m, r, o);
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                STORE8(s + (size_t)(i * (m + 2)) * plane + t, o[i]);
+            }
+        }
+    }
+}
+
+/* Row transforms of n tiles, 8 at a time: product p of tile t goes to v[p*step + t]. */
+ALWAYS_INLINE void wino_across(int m, int n, const real *s, size_t plane, real *v, size_t step)
+{
+    for (int i = 0; i < m + 2; i++) {
+        for (int t = 0; t < n; t += 8) {
+            v8 r[8], o[8];
+#pragma GCC unroll 8
+            for (int j = 0; j < m + 2; j++) {
+                r[j] = LOAD8(s + (size_t)j * plane + t);
+            }
+            wino_data(m, r, o);
+#pragma GCC unroll 8
+            for (int j = 0; j < m + 2; j++) {
+                STORE8(v + (size_t)j * step + t, o[j]);
+            }
+        }
+        s += (size_t)(m + 2) * plane;
+        v += (size_t)(m + 2) * step;
+    }
+}
+
+/*
+ * Outputs of 8 channels of a row of n tiles, from the products p of tile t at sums[t*tile +
+ * p*WINO_ROWS]: pixel (y, m*t + x) goes to out[(y*width + m*t + x)*8]. The last tile may reach
+ * beyond the width, into numbers that the first one writes later.
+ */
+ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int width, real *out)
+{
+    for (int t = n - 1; t >= 0; t--) {
+        const real *p = sums + (size_t)t * tile;
+        v8 q[6][8];
+#pragma GCC unroll 8
+        for (int j = 0; j < m + 2; j++) {
+            v8 r[8], o[8];
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                r[i] = LOAD8(p + (i * (m + 2) + j) * WINO_ROWS);
+            }
+            wino_result(m, r, o);
+#pragma GCC unroll 6
+            for (int y = 0; y < m; y++) {
+                q[y][j] = o[y];
+            }
+        }
+        real *to = out + (ptrdiff_t)(m * t * 8);
+#pragma GCC unroll 6
+        for (int y = 0; y < m; y++, to += (ptrdiff_t)width * 8) {
+            v8 o[8];
+            wino_result(m, q[y], o);
+#pragma GCC unroll 6
+            for (int x = 0; x < m; x++) {
+                STORE8(to + x * 8, o[x]);
+            }
+        }
+    }
+}
+
+/* 16 filters, g[tap][filter], become u[p*step + filter]. */
+ALWAYS_INLINE void wino_filters(int m, const real *g, real *u, size_t step)
+{
+    for (int half = 0; half < WINO_ROWS; half += 8) {
+        v8 q[8][3];
+#pragma GCC unroll 3
+        for (int c = 0; c < 3; c++) {
+            v8 r[3], o[8];
+#pragma GCC unroll 3
+            for (int i = 0; i < 3; i++) {
+                r[i] = LOAD8(g + (i * 3 + c) * WINO_ROWS + half);
+            }
+            wino_filter(m, r, o);
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                q[i][c] = o[i];
+            }
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < m + 2; i++) {
+            v8 o[8];
+            wino_filter(m, q[i], o);
+#pragma GCC unroll 8
+            for (int j = 0; j < m + 2; j++) {
+                STORE8(u + (size_t)(i * (m + 2) + j) * step + half, o[j]);
+            }
+        }
+    }
+}
+
+/* The table's entries for one m. */
+#define WINO_KERNELS(m)                                                                            \
+    static inline void kernel_spread##m(int n, const real *line, real *d)                          \
+    {                                                                                              \
+        wino_spread(m, n, line, d);                                                                \
+    }                                                                                              \
+    static inline void kernel_down##m(int n, const real *d, real *s, size_t plane)                 \
+    {                                                                                              \
+        wino_down(m, n, d, s, plane);                                                              \
+    }                                                                                              \
+    static inline void kernel_across##m(int n, const real *s, size_t plane, real *v, size_t step)  \
+    {                                                                                              \
+        wino_across(m, n, s, plane, v, step);                                                      \
+    }                                                                                              \
+    static inline void kernel_back##m(int n, const real *sums, size_t tile, int width, real *out)  \
+    {                                                                                              \
+        wino_back(m, n, sums, tile, width, out);                                                   \
+    }                                                                                              \
+    static inline void kernel_filters##m(const real *g, real *u, size_t step)                      \
+    {                                                                                              \
+        wino_filters(m, g, u, step);                                                               \
+    }
+
+WINO_KERNELS(2)
+WINO_KERNELS(4)
+WINO_KERNELS(6)
+
+#define WINO_TABLE(n)                                                                              \
+    {                                                                                              \
+        .m = (n), .spread = kernel_spread##n, .down = kernel_down##n, .across = kernel_across##n,  \
+        .back = kernel_back##n, .filters = kernel_filters##n,                                      \
+    }
+
+/*
+ * The micro-kernel: 16 channels of up to 6 tiles, summed over n_c input channels. Accumulators are
+ * named, see kernel_tile.h. u is asked for ahead, as it comes from the third cache or beyond.
+ */
+enum { WINO_AHEAD = 256 };
+
+#define UPTO_1(of) of(0)
+#define UPTO_2(of)                                                                                 \
+    UPTO_1(of);                                                                                    \
+    of(1)
+#define UPTO_3(of)                                                                                 \
+    UPTO_2(of);                                                                                    \
+    of(2)
+#define UPTO_4(of)                                                                                 \
+    UPTO_3(of);                                                                                    \
+    of(3)
+#define UPTO_5(of)                                                                                 \
+    UPTO_4(of);                                                                                    \
+    of(4)
+#define UPTO_6(of)                                                                                 \
+    UPTO_5(of);                                                                                    \
+    of(5)
+
+#define WINO_CLEAR(t) vec s##t##0 = {0}, s##t##1 = {0}
+#define WINO_STEP(t)                                                                               \
+    s##t##0 += u0 * v[t];                                                                          \
+    s##t##1 += u1 * v[t]
+#define WINO_STEP_TWICE(t)                                                                         \
+    s##t##0 += u0 * v[t];                                                                          \
+    s##t##1 += u1 * v[ldv + (t)]
+#define WINO_STEP_ONCE(t) s##t##0 += u0 * v[t]
+#define WINO_STORE(t)                                                                              \
+    VEC_STORE(sums + (t)*tile, s##t##0);                                                           \
+    VEC_STORE(sums + (t)*tile + VEC_LANES, s##t##1)
+#define WINO_STORE_JOINED(t) VEC_STORE(sums + (t)*tile, s##t##0 + s##t##1)
+
+/* Two vectors of channels, or one that holds all of them and two steps of n_c at once. */
+#define WINO_TILES(n)                                                                              \
+    static inline void wino_two_##n(int n_c, const real *u, const real *v, size_t ldv, real *sums, \
+                                    size_t tile)                                                   \
+    {                                                                                              \
+        UPTO_##n(WINO_CLEAR);                                                                      \
+        for (int c = 0; c < n_c; c++, u += WINO_ROWS, v += ldv) {                                  \
+            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + VEC_LANES);                              \
+            __builtin_prefetch(u + WINO_AHEAD);                                                    \
+            UPTO_##n(WINO_STEP);                                                                   \
+        }                                                                                          \
+        UPTO_##n(WINO_STORE);                                                                      \
+    }                                                                                              \
+    static inline void wino_one_##n(int n_c, const real *u, const real *v, size_t ldv, real *sums, \
+                                    size_t tile)                                                   \
+    {                                                                                              \
+        int c = 0;                                                                                 \
+        UPTO_##n(WINO_CLEAR);                                                                      \
+        for (; c + 2 <= n_c; c += 2, u += (ptrdiff_t)(2 * WINO_ROWS), v += 2 * ldv) {              \
+            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + WINO_ROWS);                              \
+            __builtin_prefetch(u + WINO_AHEAD);                                                    \
+            UPTO_##n(WINO_STEP_TWICE);                                                             \
+        }                                                                                          \
+        if (c < n_c) {                                                                             \
+            const vec u0 = VEC_LOAD(u);                                                            \
+            UPTO_##n(WINO_STEP_ONCE);                                                              \
+        }                                                                                          \
+        UPTO_##n(WINO_STORE_JOINED);                                                               \
+    }                                                                                              \
+    static inline void wino_tiles_##n(int n_c, const real *u, const real *v, size_t ldv,           \
+                                      real *sums, size_t tile)                                     \
+    {                                                                                              \
+        if (VEC_LANES >= WINO_ROWS) {                                                              \
+            wino_one_##n(n_c, u, v, ldv, sums, tile);                                              \
+            return;                                                                                \
+        }                                                                                          \
+        for (int i = 0; i < WINO_ROWS; i += 2 * VEC_LANES) {                                       \
+            wino_two_##n(n_c, u + i, v, ldv, sums + i, tile);                                      \
+        }                                                                                          \
+    }
+
+WINO_TILES(1)
+WINO_TILES(2)
+WINO_TILES(3)
+WINO_TILES(4)
+WINO_TILES(5)
+WINO_TILES(6)
+
+static inline void kernel_wino_multiply(int n_c, const real *u, const real *v, size_t ldv, int n,
+                                        real *sums, size_t tile)
+{
+    static void (*const tiles[])(int, const real *, const real *, size_t, real *, size_t) = {
+        wino_tiles_1, wino_tiles_2, wino_tiles_3, wino_tiles_4, wino_tiles_5, wino_tiles_6};
+    const int groups = (n + 5) / 6;
+
+    for (int g = 0, t = 0; g < groups; g++) {
+        const int end = n * (g + 1) / groups;
+        tiles[end - t - 1](n_c, u, v + t, ldv, sums + (size_t)t * tile, tile);
+        t = end;
+    }
+}
+
+/* Pixels of 8 channels, [n][8], go out as rows. Eight whole ones with nothing but a bias. */
+ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, real *y)
+{
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; r++) {
+        const v8 p = t[r] + (o->bias ? o->bias[r] : 0);
+        STORE8(y + (size_t)r * o->row, relu ? (v8)((v8_mask)p & ~(p < 0)) : p);
+    }
+}
+
+/* Any of them: n pixels, at most 8, from number i of the rows on. */
+static inline void put_any(const struct rows_out *o, const v8 *t, size_t i, int n, real *y)
+{
+    for (int r = 0; r < o->rows; r++) {
+        real p[8];
+        STORE8(p, t[r] + (o->bias ? o->bias[r] : 0));
+        const size_t at = (size_t)r * o->row + i;
+        for (int l = 0; o->plus && l < n; l++) {
+            p[l] += o->plus[at + (size_t)l];
+        }
+        kernel_act_fwd(o->act, (size_t)n, p, p);
+        for (int l = 0; l < n; l++) {
+            y[at + (size_t)l] = p[l] + (o->add ? y[at + (size_t)l] : 0);
+        }
+    }
+}
+
+static inline void kernel_put_rows(const struct rows_out *o, int n, const real *pixels, real *y)
+{
+    const bool plain = o->rows == 8 && !o->plus && !o->add;
+    const bool relu = plain && o->act == ACT_RELU, linear = plain && o->act == ACT_LINEAR;
+
+    for (int i = 0; i < n; i += 8, pixels += 64) {
+        v8 p[8], t[8];
+#pragma GCC unroll 8
+        for (int l = 0; l < 8; l++) {
+            p[l] = LOAD8(pixels + (ptrdiff_t)(8 * l));
+        }
+        TRANSPOSE8(p, t);
+        if (i + 8 <= n && relu) {
+            put_plain(o, t, true, y + i);
+        } else if (i + 8 <= n && linear) {
+            put_plain(o, t, false, y + i);
+        } else {
+            put_any(o, t, (size_t)i, n - i < 8 ? n - i : 8, y);
+        }
+    }
+}
+
+#endif
