@@ -74,7 +74,10 @@ const struct key_spec net_keys[] = {
     {"expand", "0.5", KEY_REAL, AT(expand), 0, 1, NULL,
      "probability of placing the picture on a larger canvas"},
     {"max_expand", "4", KEY_REAL, AT(max_expand), 1, 16, NULL, "largest side of it, in pictures"},
-    {"crop", "1", KEY_REAL, AT(crop), 0, 1, NULL, "probability of SSD's random crop"},
+    {"crop", "1", KEY_REAL, AT(crop), 0, 1, NULL,
+     "probability of SSD's random crop; for a classifier of one of 8 to 100 % of the area"},
+    {"pad_crop", "0", KEY_INT, AT(pad_crop), 0, 4096, NULL,
+     "of a classifier: pixels that pictures are moved by at most, as in the CIFAR recipes' 4"},
     {"flip", "0.5", KEY_REAL, AT(flip), 0, 1, NULL, "probability of a left-right mirror"},
 
     {"conf_thresh", "0.01", KEY_REAL, AT(conf_thresh), 0, 1, NULL,

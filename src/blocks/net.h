@@ -41,6 +41,7 @@ struct net_config {
     /* Augmentation (SSD: paper.md 4.5), probabilities; 0 switches off. */
     double distort, expand, crop, flip;
     double max_expand;
+    int pad_crop; /* of a classifier's pictures, pixels */
 
     /* Detection. */
     double conf_thresh, nms_thresh; /* of the heads' decoders where they do not say */

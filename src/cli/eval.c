@@ -38,13 +38,19 @@ struct eval_run {
 static void print_text(const struct eval_run *r)
 {
     struct buf b = {0};
-    coco_report_text(&r->result.report, false, &b);
-    buf_puts(&b, "\n");
-    coco_report_classes(&r->result.report, &r->data, &b);
+    if (r->data.labels) {
+        evaluation_line(&r->result, &b);
+    } else {
+        coco_report_text(&r->result.report, false, &b);
+        buf_puts(&b, "\n");
+        coco_report_classes(&r->result.report, &r->data, &b);
+    }
     fputs(b.p != NULL ? b.p : "", stdout);
     buf_free(&b);
-    printf("\n%d pictures in %.1f s, %d detections", r->data.n, r->result.seconds,
-           r->result.results.n);
+    printf("\n%d pictures in %.1f s", r->data.n, r->result.seconds);
+    if (!r->data.labels) {
+        printf(", %d detections", r->result.results.n);
+    }
     printf(r->result.skipped > 0 ? ", %d pictures could not be read\n" : "\n", r->result.skipped);
 }
 
@@ -58,12 +64,19 @@ static enum vov_status run_eval(const struct cli *cli, const struct eval_options
         return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
     }
     TRY(evaluate(&r->detector, &r->data, workers, &cli->log, &r->result, err));
+    if (o->coco != NULL && r->data.labels) {
+        return err_set(err, VOV_EARG, "--coco is for detectors: a classifier has no boxes");
+    }
     if (o->coco != NULL) {
         TRY(results_write(o->coco, &r->result.results, err));
     }
     if (o->json) {
         struct buf b = {0};
-        coco_report_json(&r->result.report, &r->data, false, &b);
+        if (r->data.labels) {
+            evaluation_numbers(&r->result, &b);
+        } else {
+            coco_report_json(&r->result.report, &r->data, false, &b);
+        }
         printf("%s\n", b.p != NULL ? b.p : "");
         buf_free(&b);
     } else {
@@ -100,7 +113,7 @@ static int run(const struct cli *cli, const void *options)
 
 const struct cli_command eval_command = {
     .name = "eval",
-    .summary = "measure a detector on annotated pictures",
+    .summary = "measure a network on annotated pictures",
     .operands = "CFG WEIGHTS DATA",
     .min_operands = 3,
     .max_operands = 3,
@@ -109,7 +122,10 @@ const struct cli_command eval_command = {
     .details =
         "Prints COCO's twelve numbers and the average precision of each class, as pycocotools "
         "gives them. DATA is a .data file, whose valid split is taken, or a COCO annotation "
-        "file.\n\nA picture that cannot be read is named, counted as one without detections, and "
+        "file. Of a classifier it is a folder of class folders or of CIFAR-10's .bin files, and "
+        "the "
+        "numbers are {\"top1\": ..., \"top5\": ...}.\n\nA picture that cannot be read is named, "
+        "counted as one without detections, and "
         "makes the exit code 4. With --json standard output is one object: {\"bbox\": {\"AP\": "
         "..., "
         "\"AP50\": ...}, \"per_class\": [...]}; -1 stands where there was nothing to measure.",

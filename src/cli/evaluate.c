@@ -1,5 +1,6 @@
 /*
- * evaluate.c - the loader feeds pictures in order, the detector finds, COCO's rules score.
+ * evaluate.c - the loader feeds pictures in order, the network looks, COCO's rules or the count of
+ * right answers score.
  */
 #include "evaluate.h"
 
@@ -63,29 +64,66 @@ static enum vov_status add_result(struct result_list *r, const struct detection 
     return VOV_OK;
 }
 
+/* The detections of image i of a batch that was run. */
+static enum vov_status take_detections(struct detector *d, const struct dataset *data,
+                                       const struct batch *b, int i, const int *map,
+                                       struct evaluation *e, struct err *err)
+{
+    struct det_list dets = {0};
+    enum vov_status status = detector_get(d, i, b->width[i], b->height[i], 0, &dets, err);
+
+    for (int k = 0; k < dets.n && status == VOV_OK; k++) {
+        status = add_result(&e->results, &dets.v[k], data->item[b->item[i]].id,
+                            data->class_key[map[dets.v[k].class_id]], err);
+    }
+    det_free(&dets);
+    return status;
+}
+
+/* The answer for image i, by the data's classes. */
+static enum vov_status take_answer(struct detector *d, const struct dataset *data,
+                                   const struct batch *b, int i, const int *map,
+                                   struct evaluation *e, struct err *err)
+{
+    const int n = d->n_classes, label = data->item[b->item[i]].label;
+    real *score = mem_alloc((size_t)n + 1, sizeof *score);
+    int truth = 0;
+
+    if (score == NULL) {
+        return err_nomem(err, (size_t)n * sizeof *score);
+    }
+    exec_get_image(&d->model.exec, d->model.head.out[0], i, score);
+    while (truth < n && map[truth] != label) {
+        truth++;
+    }
+    if (truth < n) {
+        topk_add(&e->top, score, n, truth);
+    } else {
+        e->top.n++; /* a class that the net does not know */
+    }
+    mem_free(score);
+    return VOV_OK;
+}
+
 static enum vov_status take_batch(struct detector *d, const struct dataset *data,
                                   const struct batch *b, const int *map, struct evaluation *e,
                                   struct err *err)
 {
     const struct shape s = d->model.input->shape;
-    struct det_list dets = {0};
     enum vov_status status;
+
     memcpy(d->images, b->images, shape_count((struct shape){b->n, s.c, s.h, s.w}) * sizeof(real));
     memcpy(d->where, b->where, (size_t)b->n * sizeof *b->where);
     e->skipped += b->skipped;
     status = detector_run(d, err);
     for (int i = 0; i < b->n && status == VOV_OK; i++) {
-        dets.n = 0;
         if (b->width[i] <= 0) {
+            e->top.n++;
             continue; /* could not be read */
         }
-        status = detector_get(d, i, b->width[i], b->height[i], 0, &dets, err);
-        for (int k = 0; k < dets.n && status == VOV_OK; k++) {
-            status = add_result(&e->results, &dets.v[k], data->item[b->item[i]].id,
-                                data->class_key[map[dets.v[k].class_id]], err);
-        }
+        status = e->labels ? take_answer(d, data, b, i, map, e, err)
+                           : take_detections(d, data, b, i, map, e, err);
     }
-    det_free(&dets);
     return status;
 }
 
@@ -122,10 +160,18 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
                          const struct log *log, struct evaluation *e, struct err *err)
 {
     const double start = clock_now();
-    *e = (struct evaluation){0};
-    if (d->model.head.type == NULL || !d->model.head.type->detects) {
-        return err_set(err, VOV_ECFG, "%s has no detector, such as [refinedet], at its end",
+    const struct head_type *head = d->model.head.type;
+    *e = (struct evaluation){.labels = data->labels};
+    if (head == NULL) {
+        return err_set(err, VOV_ECFG,
+                       "%s has no head, such as [refinedet] or [softmax], at its end",
                        d->model.cfg.path);
+    }
+    if (head->detects == data->labels) {
+        return err_set(err, VOV_ECFG, "%s ends in [%s], a %s, but %s has %s", d->model.cfg.path,
+                       head->name, head->detects ? "detector" : "classifier", data->path,
+                       data->labels ? "classes of whole pictures and no boxes"
+                                    : "boxes; it wants a folder of pictures for each class");
     }
     int *map = mem_alloc((size_t)d->n_classes + 1, sizeof *map);
     if (map == NULL) {
@@ -137,7 +183,10 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
     }
     mem_free(map);
     e->seconds = clock_now() - start;
-    return status == VOV_OK ? coco_eval(data, &e->results, false, &e->report, err) : status;
+    if (status != VOV_OK || e->labels) {
+        return status;
+    }
+    return coco_eval(data, &e->results, false, &e->report, err);
 }
 
 void evaluation_free(struct evaluation *e)
@@ -147,11 +196,33 @@ void evaluation_free(struct evaluation *e)
     *e = (struct evaluation){0};
 }
 
-void evaluation_numbers(const struct coco_report *r, struct buf *out)
+double evaluation_score(const struct evaluation *e)
 {
-    for (int i = 0; i < COCO_NUMBERS; i++) {
+    return e->labels ? topk_top1(&e->top) : e->report.number[COCO_AP];
+}
+
+void evaluation_line(const struct evaluation *e, struct buf *out)
+{
+    const double *v = e->report.number;
+
+    if (e->labels) {
+        buf_printf(out, "top-1 %.4f  top-5 %.4f", topk_top1(&e->top), topk_top5(&e->top));
+    } else {
+        buf_printf(out, "AP %.3f  AP50 %.3f  AP75 %.3f", v[COCO_AP], v[COCO_AP50], v[COCO_AP75]);
+    }
+}
+
+void evaluation_numbers(const struct evaluation *e, struct buf *out)
+{
+    if (e->labels) {
+        buf_puts(out, "{\"top1\":");
+        json_put_real(out, topk_top1(&e->top));
+        buf_puts(out, ",\"top5\":");
+        json_put_real(out, topk_top5(&e->top));
+    }
+    for (int i = 0; i < COCO_NUMBERS && !e->labels; i++) {
         buf_printf(out, "%s\"%s\":", i == 0 ? "{" : ",", coco_number_name[i]);
-        json_put_real(out, r->number[i]);
+        json_put_real(out, e->report.number[i]);
     }
     buf_puts(out, "}");
 }

@@ -1,5 +1,6 @@
 /*
- * evaluate.h - a detector over a data set: its detections as COCO results, and what they score.
+ * evaluate.h - a network over a data set: a detector's detections as COCO results and what they
+ * score, or how often a classifier is right.
  */
 #ifndef VOV_CLI_EVALUATE_H
 #define VOV_CLI_EVALUATE_H
@@ -7,9 +8,12 @@
 #include "base/buf.h"
 #include "data/dataset.h"
 #include "eval/coco_eval.h"
+#include "eval/topk.h"
 #include "model/detector.h"
 
 struct evaluation {
+    bool labels; /* of a classifier: top, else results and report */
+    struct topk top;
     struct result_list results; /* with the data's own ids */
     struct coco_report report;
     int skipped;    /* pictures that could not be read; they count as without detections */
@@ -25,6 +29,11 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
                          const struct log *log, struct evaluation *e, struct err *err);
 void evaluation_free(struct evaluation *e);
 
-/* {"AP": ..., ..., "ARl": ...}; -1 where there was nothing to measure. */
-void evaluation_numbers(const struct coco_report *r, struct buf *out);
+/* What a training run wants to be high: AP, or top-1. */
+double evaluation_score(const struct evaluation *e);
+/* "AP 0.512  AP50 0.801  AP75 0.544" */
+void evaluation_line(const struct evaluation *e, struct buf *out);
+/* {"AP": ..., ..., "ARl": ...}, -1 where there was nothing to measure; {"top1": ..., "top5": ...}.
+ */
+void evaluation_numbers(const struct evaluation *e, struct buf *out);
 #endif

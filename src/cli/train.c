@@ -58,20 +58,22 @@ static bool evaluation_is_due(const struct run *r, const struct trainer *t)
 static enum vov_status score(struct run *r, struct trainer *t, struct err *err)
 {
     struct evaluation e = {0};
-    struct buf json = {0};
+    struct buf json = {0}, line = {0};
     enum vov_status status = detector_take(&r->detector, t->model, err);
     if (status == VOV_OK) {
         status = evaluate(&r->detector, &r->valid, t->opt->workers, &r->cli->log, &e, err);
     }
     if (status == VOV_OK) {
-        const double *v = e.report.number;
-        const bool better = v[COCO_AP] > t->state.best_ap;
-        evaluation_numbers(&e.report, &json);
-        trainer_score(t, v[COCO_AP]);
-        say(r, "  val AP %.3f  AP50 %.3f  AP75 %.3f  (%d pictures in %.1f s)%s\n", v[COCO_AP],
-            v[COCO_AP50], v[COCO_AP75], r->valid.n, e.seconds, better ? "  best so far" : "");
+        const double v = evaluation_score(&e);
+        const bool better = v > t->state.best_score;
+        evaluation_numbers(&e, &json);
+        evaluation_line(&e, &line);
+        trainer_score(t, v);
+        say(r, "  val %s  (%d pictures in %.1f s)%s\n", line.p != NULL ? line.p : "", r->valid.n,
+            e.seconds, better ? "  best so far" : "");
         status = json.failed ? err_nomem(err, json.n) : metrics_val(&r->metrics, t, json.p, err);
     }
+    buf_free(&line);
     buf_free(&json);
     evaluation_free(&e);
     return status;
@@ -96,6 +98,9 @@ static enum vov_status find_valid(struct run *r, struct err *err)
     const char *path = r->job->data;
     struct data_file f;
     r->has_valid = true;
+    if (file_is_dir(path)) {
+        return VOV_OK;
+    }
     if (strcmp(path_ext(path), "json") == 0) {
         say(r, "val: the training pictures again, for want of others; a .data file names some\n");
         return VOV_OK;
@@ -110,16 +115,25 @@ static enum vov_status find_valid(struct run *r, struct err *err)
     return VOV_OK;
 }
 
+static void say_data(const struct run *r, const char *split, const struct dataset *d)
+{
+    if (d->labels) {
+        say(r, "%s: %d pictures of %d classes (%s)\n", split, d->n, d->n_classes, d->path);
+    } else {
+        say(r, "%s: %d pictures, %ld boxes, %d classes (%s)\n", split, d->n, d->n_truth,
+            d->n_classes, d->path);
+    }
+}
+
 static enum vov_status open_data(struct run *r, struct err *err)
 {
     const struct dataset_options opt = {.log = &r->cli->log};
     TRY(dataset_open(r->job->data, false, &opt, &r->train, err));
-    say(r, "train: %d pictures, %ld boxes, %d classes (%s)\n", r->train.n, r->train.n_truth,
-        r->train.n_classes, r->train.path);
+    say_data(r, "train", &r->train);
     TRY(find_valid(r, err));
     if (r->has_valid) {
         TRY(dataset_open(r->job->data, true, &opt, &r->valid, err));
-        say(r, "val: %d pictures, %ld boxes (%s)\n", r->valid.n, r->valid.n_truth, r->valid.path);
+        say_data(r, "val", &r->valid);
     }
     return VOV_OK;
 }
@@ -171,11 +185,17 @@ static enum vov_status open_model(struct run *r, uint64_t seed, struct err *err)
     return r->job->weights != NULL && !r->job->resume ? fine_tune(r, err) : VOV_OK;
 }
 
+static const char *score_name(const struct run *r)
+{
+    return r->train.labels ? "top-1" : "AP";
+}
+
 static void say_start(const struct run *r, const struct trainer *t)
 {
     if (t->resumed) {
-        say(r, "resuming at iteration %ld of %ld (epoch %d), best val AP %.3f\n",
-            t->state.iteration, t->schedule.total, t->state.epoch, fmax(t->state.best_ap, 0));
+        say(r, "resuming at iteration %ld of %ld (epoch %d), best val %s %.3f\n",
+            t->state.iteration, t->schedule.total, t->state.epoch, score_name(r),
+            fmax(t->state.best_score, 0));
     } else {
         say(r, "run: %s, seed %llu, %ld iterations in epochs of %ld\n", t->opt->out,
             (unsigned long long)t->state.seed, t->schedule.total, t->schedule.per_epoch);
@@ -207,12 +227,13 @@ static enum vov_status train(struct run *r, double *best, struct err *err)
     say_start(r, &r->trainer);
     const bool finished = r->trainer.state.iteration >= r->trainer.schedule.total;
     const enum vov_status status = trainer_run(&r->trainer, err);
-    *best = r->trainer.state.best_ap;
+    *best = r->trainer.state.best_score;
     if (status == VOV_OK && finished) {
         say(r, "the run was finished already; --epochs with a larger number goes on\n");
     } else if (status == VOV_OK) {
-        say(r, "done in %.0f s: best val AP %.3f at iteration %ld\n",
-            clock_now() - r->trainer.started, fmax(*best, 0), r->trainer.state.best_iteration);
+        say(r, "done in %.0f s: best val %s %.3f at iteration %ld\n",
+            clock_now() - r->trainer.started, score_name(r), fmax(*best, 0),
+            r->trainer.state.best_iteration);
     }
     trainer_close(&r->trainer);
     return status;
@@ -332,11 +353,15 @@ const struct cli_command train_command = {
     .options = train_table,
     .options_size = sizeof(struct train_options),
     .details =
-        "Trains the detector of a cfg file. DATA is a .data file, which names the pictures and "
+        "Trains the network of a cfg file. DATA is a .data file, which names the pictures and "
         "annotations to train on and to evaluate with, or a COCO annotation file, which serves for "
-        "both.\n\n"
+        "both. A classifier ([softmax]) takes a folder that has a folder of pictures for each "
+        "class, "
+        "or has folders train and val that do, or a .data file that names such folders or "
+        "CIFAR-10's .bin files.\n\n"
         "The folder of the run gets last.safetensors (the state after the last epoch, from which "
-        "--resume goes on), best.safetensors (the one with the best AP on the val split) and "
+        "--resume goes on), best.safetensors (the one with the best AP, or top-1, on the val "
+        "split) and "
         "metrics.jsonl (a JSON object for each step and each evaluation). Ctrl-C saves and stops; "
         "pressed again it stops at once. A folder with a run in it is left alone unless --resume "
         "is given.\n\n"

@@ -17,7 +17,8 @@ struct train_job {
     int n_set;
 };
 
-/* Runs it to its end, printing as it goes. The exit code; *best gets the best val AP, -1: none. */
+/* Runs it to its end, printing as it goes. The exit code; *best gets the best val AP or top-1, -1:
+ * none. */
 int train_job_run(const struct cli *cli, const struct train_job *job, double *best);
 
 #endif

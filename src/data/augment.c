@@ -156,13 +156,30 @@ static void fill_truth(const struct item *it, const struct window *w, const stru
     }
 }
 
+/* The picture, distorted as chosen, through its window. */
+static enum vov_status render(const struct distortion *d, const struct image *img,
+                              const struct window *w, enum resample kind, const struct pixels *px,
+                              const struct target *to, struct err *err)
+{
+    struct image changed = {0};
+
+    if (d->n > 0) {
+        if (!distort_apply(d, img, &changed)) {
+            return err_nomem(err, (size_t)img->width * (size_t)img->height * 3);
+        }
+        img = &changed;
+    }
+    const enum vov_status status = resample(img, w, kind, px, to);
+    image_free(&changed);
+    return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * to->plane * sizeof *to->planes);
+}
+
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
                               const struct item *it, const struct pixels *px,
                               const struct sample *out, struct err *err)
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
     struct target to = {out->planes, row, plane, 0, 0, px->width, px->height, false};
-    struct image changed = {0};
     const struct distortion d = distort_choose(a->distort, r);
     const struct window canvas = expand(a, r, img);
     const struct window w = crop(a, r, it, canvas);
@@ -175,13 +192,49 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
         memset(out->planes, 0, 3 * plane * sizeof *out->planes);
     }
     fill_truth(it, &w, &to, px, out->max_boxes, out->truth);
-    if (d.n > 0) {
-        if (!distort_apply(&d, img, &changed)) {
-            return err_nomem(err, (size_t)img->width * (size_t)img->height * 3);
+    return render(&d, img, &w, kind, px, &to, err);
+}
+
+enum { PART_TRIALS = 10 };
+
+/* Whole where no part of the wanted area and shape is found. */
+static struct window random_part(struct rng *r, const struct image *img)
+{
+    const double area = (double)img->width * img->height;
+
+    for (int i = 0; i < PART_TRIALS; i++) {
+        const double part = rng_range(r, 0.08, 1) * area;
+        const double aspect = exp(rng_range(r, log(3.0 / 4), log(4.0 / 3)));
+        const int w = (int)lround(sqrt(part * aspect)), h = (int)lround(sqrt(part / aspect));
+        if (w > 0 && h > 0 && w <= img->width && h <= img->height) {
+            return (struct window){rng_int(r, img->width - w + 1), rng_int(r, img->height - h + 1),
+                                   w, h};
         }
-        img = &changed;
     }
-    const enum vov_status status = resample(img, &w, kind, px, &to);
-    image_free(&changed);
-    return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * plane * sizeof *out->planes);
+    return (struct window){0, 0, img->width, img->height};
+}
+
+/* -most .. most pixels of the input, in those of the picture. */
+static int random_move(struct rng *r, int most, int picture, int input)
+{
+    const int range = (int)lround((double)most * picture / input);
+
+    return rng_int(r, 2 * range + 1) - range;
+}
+
+enum vov_status augment_label(const struct augment *a, struct rng *r, const struct image *img,
+                              const struct pixels *px, real *planes, struct err *err)
+{
+    const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
+    struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
+    const struct distortion d = distort_choose(a->distort, r);
+    struct window w = {0, 0, img->width, img->height};
+
+    if (rng_uniform(r) < a->crop) {
+        w = random_part(r, img);
+    }
+    w.x += random_move(r, a->pad_crop, w.width, px->width);
+    w.y += random_move(r, a->pad_crop, w.height, px->height);
+    to.mirror = rng_uniform(r) < a->flip;
+    return render(&d, img, &w, RESAMPLE_LINEAR, px, &to, err);
 }

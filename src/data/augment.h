@@ -11,6 +11,7 @@
 struct augment {
     double distort, expand, crop, flip; /* probabilities; 0 switches off, crop 1 is SSD's */
     double max_expand;                  /* 4 */
+    int pad_crop;    /* of pictures with a label: most pixels of the input that they are moved by */
     bool any_resize; /* one of five interpolations by chance, as SSD; else bilinear */
 };
 
@@ -28,5 +29,13 @@ struct sample {
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
                               const struct item *it, const struct pixels *px,
                               const struct sample *out, struct err *err);
+
+/*
+ * One training picture with a label, as classifiers see it: distorted; a part of 8 to 100 % of it
+ * cut out at a ratio of 3:4 to 4:3 (the crop; Szegedy et al. 2015), or moved by up to pad_crop
+ * pixels (He et al. 2016, 4.2); mirrored. Fills planes [3][h][w]. The error is VOV_ENOMEM.
+ */
+enum vov_status augment_label(const struct augment *a, struct rng *r, const struct image *img,
+                              const struct pixels *px, real *planes, struct err *err);
 
 #endif

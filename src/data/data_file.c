@@ -28,11 +28,33 @@ static char *trim(char *s)
     return s;
 }
 
+/* path_beside; of a list of .bin files, each of them. */
+static char *paths_beside(const char *from, const char *value)
+{
+    struct buf all = {0};
+    char *text, *rest;
+
+    if (strcmp(path_ext(value), "bin") != 0) {
+        return path_beside(from, value);
+    }
+    text = rest = mem_strdup(value);
+    while (rest != NULL) {
+        char *path = path_beside(from, trim(strsep(&rest, ",")));
+        all.failed |= path == NULL;
+        buf_printf(&all, "%s%s", all.n > 0 ? "," : "", path != NULL ? path : "");
+        mem_free(path);
+    }
+    char *out = all.failed || text == NULL ? NULL : mem_strdup(all.p);
+    mem_free(text);
+    buf_free(&all);
+    return out;
+}
+
 static enum vov_status take(struct data_file *d, int key, const char *value, struct err *err)
 {
     const char **const field[N_KEYS] = {&d->train,        &d->valid,        NULL,
                                         &d->train_images, &d->valid_images, &d->classes};
-    char *beside = field[key] == &d->classes ? mem_strdup(value) : path_beside(d->path, value);
+    char *beside = field[key] == &d->classes ? mem_strdup(value) : paths_beside(d->path, value);
     const char *path = beside != NULL ? arena_strdup(&d->mem, beside) : NULL;
 
     mem_free(beside);
@@ -132,6 +154,36 @@ static enum vov_status check_classes(const struct data_file *f, const struct dat
     return status;
 }
 
+/* What one line of a .data file names. */
+static enum vov_status read_split(const char *path, const struct dataset_options *opt,
+                                  struct dataset *d, struct err *err)
+{
+    const bool labels = file_is_dir(path) || strcmp(path_ext(path), "bin") == 0;
+
+    return labels ? labels_read(path, opt, d, err) : coco_read(path, opt, d, err);
+}
+
+/* The split's own folder in a folder of data, or that folder itself. */
+static enum vov_status open_folder(const char *path, bool valid, const struct dataset_options *opt,
+                                   struct dataset *d, struct err *err)
+{
+    static const char *const names[][3] = {{"train"}, {"val", "valid", "test"}};
+
+    for (int i = 0; i < 3 && names[valid][i] != NULL; i++) {
+        char *inside = path_join(path, names[valid][i]);
+        if (inside == NULL) {
+            return err_nomem(err, strlen(path));
+        }
+        const bool is_it = file_is_dir(inside);
+        const enum vov_status status = is_it ? labels_read(inside, opt, d, err) : VOV_OK;
+        mem_free(inside);
+        if (is_it) {
+            return status;
+        }
+    }
+    return labels_read(path, opt, d, err);
+}
+
 enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
                              struct dataset *d, struct err *err)
 {
@@ -141,6 +193,9 @@ enum vov_status dataset_open(const char *path, bool valid, const struct dataset_
     if (strcmp(path_ext(path), "json") == 0) {
         return coco_read(path, opt, d, err);
     }
+    if (file_is_dir(path)) {
+        return open_folder(path, valid, opt, d, err);
+    }
     TRY(data_file_read(path, &f, err));
     const char *list = valid ? f.valid : f.train;
     struct dataset_options with = *opt;
@@ -148,7 +203,7 @@ enum vov_status dataset_open(const char *path, bool valid, const struct dataset_
         with.images = valid ? f.valid_images : f.train_images;
     }
     enum vov_status status =
-        list != NULL ? coco_read(list, &with, d, err)
+        list != NULL ? read_split(list, &with, d, err)
                      : err_set(err, VOV_EFORMAT, "%s: no line \"%s = annotations.json\"", path,
                                valid ? "valid" : "train");
     if (status == VOV_OK && f.classes != NULL) {

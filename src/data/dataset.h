@@ -1,6 +1,6 @@
 /*
- * dataset.h - pictures with labelled boxes, whatever kind of file they came from. Ids of the source
- * are kept, to be written back in results.
+ * dataset.h - pictures with labelled boxes, or with a class each, whatever kind of file they came
+ * from. Ids of the source are kept, to be written back in results.
  */
 #ifndef VOV_DATASET_H
 #define VOV_DATASET_H
@@ -37,14 +37,18 @@ struct item {
     const char *path;      /* as it can be opened from here */
     const char *file_name; /* as the file gives it */
     long long id;
-    int width, height; /* 0: not known before the picture is read */
+    int width, height;     /* 0: not known before the picture is read */
+    const uint8_t *planes; /* [3][height][width] red, green, blue where they came with the labels;
+                              NULL: they are read from path */
+    int label;             /* index into classes, of a data set with labels */
     struct truth *truth;
     int n_truth, cap_truth;
 };
 
 struct dataset {
     struct arena mem;
-    const char *path; /* the annotation file */
+    const char *path; /* the annotation file, or folder */
+    bool labels;      /* for a classifier: a class for each picture, no boxes */
     struct item *item;
     int n, cap;
     const char **class_name; /* [n_classes], in order of their ids */
@@ -68,11 +72,22 @@ struct dataset_options {
 
 enum vov_status coco_read(const char *path, const struct dataset_options *opt, struct dataset *d,
                           struct err *err);
+
+/*
+ * Pictures with a class each. path is a folder with a folder of pictures for each class (classes
+ * are the folders in order of their names), or files of CIFAR-10's binary form by name, with commas
+ * between: records of a label and 3072 bytes, 32x32 red, green, blue. Their class names are the
+ * lines of batches.meta.txt beside the first, else numbers. VOV_EFORMAT, VOV_EIO, VOV_ENOMEM.
+ */
+enum vov_status labels_read(const char *path, const struct dataset_options *opt, struct dataset *d,
+                            struct err *err);
 void dataset_free(struct dataset *d);
 
 /*
  * A .data text file: key = value lines
  *   train = annotations.json     valid = annotations.json     (COCO JSON)
+ *   train = folder               valid = folder               (a folder for each class)
+ *   train = a.bin, b.bin         valid = test.bin             (CIFAR-10's binary form)
  *   images = folder              train_images =, valid_images = where they differ
  *   classes = circle, square     what the annotations must have, in the order of their ids
  * Paths are relative to the file; classes may be left out. The strings live in mem.
@@ -87,7 +102,8 @@ struct data_file {
 enum vov_status data_file_read(const char *path, struct data_file *d, struct err *err);
 void data_file_free(struct data_file *d);
 
-/* Either split of DATA as users give it: a .data file, or an annotation .json (both splits). */
+/* Either split of DATA as users give it: a .data file, an annotation .json (both splits), or a
+ * folder of class folders (both splits, or its folders train and val, valid or test). */
 enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
                              struct dataset *d, struct err *err);
 

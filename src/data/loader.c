@@ -32,6 +32,7 @@ struct loader {
     struct loader_options opt;
     long per_epoch; /* batches */
     size_t planes;  /* numbers of one picture */
+    size_t truth;   /* numbers of its truth */
     struct slot slot[DEPTH];
     pthread_t *thread;
     int n_threads;
@@ -129,12 +130,34 @@ static void keep_remark(void *user, int level, const char *text)
     }
 }
 
+/* A picture that came with the labels, from planes to pixels. */
+static enum vov_status image_of_planes(const struct item *it, struct image *img, struct err *err)
+{
+    const size_t n = (size_t)it->width * (size_t)it->height;
+
+    img->rgb = mem_alloc(n, 3);
+    if (img->rgb == NULL) {
+        return err_nomem(err, n * 3);
+    }
+    img->width = it->width;
+    img->height = it->height;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < 3; c++) {
+            img->rgb[i * 3 + c] = it->planes[c * n + i];
+        }
+    }
+    return VOV_OK;
+}
+
 /* Reads picture `item` and notes what is wrong with it; memory alone goes into err. */
 static enum vov_status read_picture(struct loader *l, int item, struct image *img, struct err *err)
 {
     struct remark remark = {""};
     const struct log log = {keep_remark, &remark};
     struct err why = {0};
+    if (l->d->item[item].planes != NULL) {
+        return image_of_planes(&l->d->item[item], img, err);
+    }
     const enum vov_status status = image_read(l->d->item[item].path, &log, img, &why);
 
     if (status == VOV_ENOMEM) {
@@ -151,17 +174,22 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
                                const struct image *img, struct batch *b, int place, struct err *err)
 {
     const struct pixels *px = &l->opt.pixels;
+    const struct item *it = &l->d->item[item];
     real *planes = b->images + (size_t)place * l->planes;
+    real *truth = b->truth + (size_t)place * l->truth;
 
     b->item[place] = item;
     b->width[place] = img->width;
     b->height[place] = img->height;
+    if (l->d->labels) {
+        truth[0] = (real)it->label;
+    }
     if (l->opt.train) {
         struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
+        const struct sample out = {planes, truth, l->opt.max_boxes};
         b->where[place] = (struct placing){1, 1, 0, 0};
-        const struct sample out = {planes, b->truth + (size_t)place * (size_t)l->opt.max_boxes * 5,
-                                   l->opt.max_boxes};
-        return augment_apply(&l->opt.augment, &r, img, &l->d->item[item], px, &out, err);
+        return l->d->labels ? augment_label(&l->opt.augment, &r, img, px, planes, err)
+                            : augment_apply(&l->opt.augment, &r, img, it, px, &out, err);
     }
     return image_fit(img, px, planes, &b->where[place]) == VOV_OK
                ? VOV_OK
@@ -268,7 +296,7 @@ static bool slot_open(const struct loader *l, struct slot *s)
     struct batch *b = &s->b;
 
     b->images = mem_alloc(n * l->planes, sizeof *b->images);
-    b->truth = mem_alloc(n * (size_t)l->opt.max_boxes * 5 + 1, sizeof *b->truth);
+    b->truth = mem_alloc(n * l->truth + 1, sizeof *b->truth);
     b->item = mem_alloc(n, sizeof *b->item);
     b->where = mem_alloc(n, sizeof *b->where);
     b->width = mem_alloc(n, sizeof *b->width);
@@ -334,6 +362,7 @@ enum vov_status loader_open(const struct dataset *d, const struct loader_options
     l->d = d;
     l->opt = *opt;
     l->planes = 3 * (size_t)opt->pixels.width * (size_t)opt->pixels.height;
+    l->truth = d->labels ? 1 : (size_t)opt->max_boxes * 5;
     l->per_epoch = opt->train ? d->n / opt->batch : (d->n + opt->batch - 1) / opt->batch;
     l->per_epoch = l->per_epoch > 0 ? l->per_epoch : 1;
     l->taken = first_batch;

@@ -14,7 +14,7 @@ struct batch {
     long number; /* from 0, over all epochs */
     int epoch;
     real *images;          /* [n, 3, h, w] */
-    real *truth;           /* [n, max_boxes, 5], see multibox_fwd; NULL when max_boxes is 0 */
+    real *truth;           /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
     int *item;             /* [n] index into the dataset */
     struct placing *where; /* [n] */
     int *width, *height;   /* [n] of the picture as read */

@@ -98,7 +98,7 @@ static bool put_state(struct arena *mem, const struct run_state *s, struct map *
            put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&
            put(meta, "iterations", arena_printf(mem, "%ld", s->total)) &&
            put(meta, "epoch", arena_printf(mem, "%d", s->epoch)) &&
-           put(meta, "best_ap", arena_printf(mem, "%.17g", s->best_ap)) &&
+           put(meta, "best_score", arena_printf(mem, "%.17g", s->best_score)) &&
            put(meta, "best_iteration", arena_printf(mem, "%ld", s->best_iteration)) &&
            put(meta, "rng",
                arena_printf(mem, "counter; keys: seed %llu, epoch %d, iteration %ld, purpose", seed,
@@ -175,13 +175,13 @@ enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
                        format_name);
     }
     long seed, epoch;
-    const char *best = safetensors_meta(st, "best_ap");
+    const char *best = safetensors_meta(st, "best_score");
     *s = (struct run_state){0};
     if (!st->verified || !get_long(st, "seed", &seed) ||
         !get_long(st, "iteration", &s->iteration) || !get_long(st, "iterations", &s->total) ||
         !get_long(st, "epoch", &epoch) || epoch > INT_MAX ||
         !get_long(st, "best_iteration", &s->best_iteration) || best == NULL ||
-        !text_real(best, &s->best_ap)) {
+        !text_real(best, &s->best_score)) {
         return err_set(
             err, VOV_EFORMAT,
             "%s: its seed, iteration, epoch, best result or checksum is missing or wrong", path);

@@ -17,7 +17,7 @@ struct run_state {
     uint64_t seed;
     long iteration, total; /* updates done, and of the whole run */
     int epoch;             /* passes over the data done */
-    double best_ap;        /* -1: none yet */
+    double best_score;     /* AP, or top-1; -1: none yet */
     long best_iteration;
     const char *const *class_name; /* [n_classes] of the data, borrowed; not read back */
     const long long *class_key;    /* [n_classes] their category ids, borrowed; not read back */

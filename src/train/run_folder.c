@@ -21,10 +21,18 @@ static void name_classes(const struct dataset *d, char *text, size_t size)
 
 enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err)
 {
-    if (m->head.type == NULL || !m->head.type->detects || m->head.truth == NULL) {
+    if (m->head.type == NULL || m->head.truth == NULL) {
         return err_set(err, VOV_ECFG,
-                       "%s has no head that learns to detect; end it with [refinedet]",
+                       "%s has no head that learns; end it with [refinedet], [ssd] or [softmax]",
                        m->cfg.path);
+    }
+    if (m->head.type->detects == d->labels) {
+        return err_set(err, VOV_ECFG,
+                       d->labels ? "%s ends in [%s], a detector, but %s has classes of whole "
+                                   "pictures and no boxes"
+                                 : "%s ends in [%s], a classifier, but %s has boxes; it wants a "
+                                   "folder of pictures for each class",
+                       m->cfg.path, m->head.type->name, d->path);
     }
     if (d->n == 0) {
         return err_set(err, VOV_EFORMAT, "%s: no pictures to train on", d->path);

@@ -206,10 +206,10 @@ enum vov_status trainer_run(struct trainer *t, struct err *err)
     return VOV_OK;
 }
 
-void trainer_score(struct trainer *t, double ap)
+void trainer_score(struct trainer *t, double score)
 {
-    if (ap > t->state.best_ap) {
-        t->state.best_ap = ap;
+    if (score > t->state.best_score) {
+        t->state.best_score = score;
         t->state.best_iteration = t->state.iteration;
         t->best_is_new = true;
     }
@@ -230,6 +230,7 @@ static struct loader_options loader_of(const struct trainer *t)
                     .crop = net->crop,
                     .flip = net->flip,
                     .max_expand = net->max_expand,
+                    .pad_crop = net->pad_crop,
                     .any_resize = true},
         .log = t->opt->log,
         .max_skipped = t->opt->data->n / 10 + 1,
@@ -254,7 +255,7 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     if (t->item == NULL) {
         return err_nomem(err, (size_t)m->net.batch * sizeof *t->item);
     }
-    t->state = (struct run_state){.seed = t->opt->seed, .best_ap = -1};
+    t->state = (struct run_state){.seed = t->opt->seed, .best_score = -1};
     TRY(run_folder_check(m, d, err));
     TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
     TRY(run_folder_open(t, err));

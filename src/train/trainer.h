@@ -47,7 +47,7 @@ struct trainer {
     struct loader *loader;
     char *last_path, *best_path;
     bool resumed;     /* it goes on from a checkpoint */
-    bool best_is_new; /* a hook found a better val AP: see trainer_score */
+    bool best_is_new; /* a hook found a better one: see trainer_score */
 
     /* For hooks, of the last update. */
     struct run_state state;
@@ -76,6 +76,6 @@ void trainer_close(struct trainer *t);
 
 /* For an evaluating hook: the result of the state as it is. The best one is kept in
  * best.safetensors. */
-void trainer_score(struct trainer *t, double ap);
+void trainer_score(struct trainer *t, double score);
 
 #endif

@@ -76,7 +76,7 @@ static const struct run_state written = {.seed = 99,
                                          .iteration = 1234,
                                          .total = 5000,
                                          .epoch = 12,
-                                         .best_ap = 0.123456789012345,
+                                         .best_score = 0.123456789012345,
                                          .best_iteration = 1000,
                                          .class_name = names,
                                          .class_key = keys,
@@ -97,7 +97,7 @@ START_TEST(round_trip)
     ck_assert_msg(checkpoint_resume(&st, path, &b, &s, &err) == VOV_OK, "%s", err.msg);
     ck_assert(equal(&a, &b));
     ck_assert(s.seed == 99 && s.iteration == 1234 && s.total == 5000 && s.epoch == 12);
-    ck_assert(s.best_ap == written.best_ap && s.best_iteration == 1000);
+    ck_assert(s.best_score == written.best_score && s.best_iteration == 1000);
     ck_assert_str_eq(safetensors_meta(&st, "classes"),
                      "[\"cat\",\"d\\\"og\",\"\xc3\xa9l\xc3\xa9phant\"]");
     ck_assert_str_eq(safetensors_meta(&st, "category_ids"), "[1,18,90]");
