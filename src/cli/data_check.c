@@ -33,9 +33,22 @@ static void print_classes(const struct check_split *s)
     }
 }
 
+static void print_labels(const struct check_split *s)
+{
+    printf("  %d pictures of %d classes\n", s->images, s->n_classes);
+    printf("  %-24s %10s\n", "class", "pictures");
+    for (int i = 0; i < s->n_classes; i++) {
+        printf("  %-24.24s %10d\n", s->classes[i].name, s->classes[i].images);
+    }
+}
+
 static void print_split(const struct check_split *s)
 {
     printf("%s: %s\n", s->name, s->path);
+    if (s->labels) {
+        print_labels(s);
+        return;
+    }
     printf("  %d pictures, %d without boxes; %ld boxes, %ld of crowds; %ld annotations left out\n",
            s->images, s->without_boxes, s->boxes, s->crowd, s->skipped);
     if (s->most[0] > 0) {
@@ -193,7 +206,8 @@ const struct cli_command data_check_command = {
     .options = check_table,
     .options_size = sizeof(struct check_command_options),
     .details =
-        "DATA is a .data file, a COCO annotation file or a single picture. Every annotation is "
+        "DATA is a .data file, a COCO annotation file, a folder of class folders or a single "
+        "picture. Every annotation is "
         "read and every picture decoded to its last pixel, on all cores.\n\nErrors: annotations "
         "that cannot be read, pictures that are missing, unreadable or of another size than the "
         "annotations say, train and valid with different classes. Warnings: damaged pictures, "

@@ -96,8 +96,22 @@ static void count_item(struct check_split *s, const struct item *it, int number,
     s->without_boxes += s->boxes == before ? 1 : 0;
 }
 
+static void report_no_pictures(struct check *c, const struct check_split *s)
+{
+    for (int i = 0; i < s->n_classes; i++) {
+        if (s->classes[i].images == 0) {
+            check_add(c, CHECK_NO_BOXES, "%s: no pictures of class \"%s\"", s->path,
+                      s->classes[i].name);
+        }
+    }
+}
+
 static void report_no_boxes(struct check *c, const struct check_split *s)
 {
+    if (s->labels) {
+        report_no_pictures(c, s);
+        return;
+    }
     if (s->boxes == 0) {
         check_add(c, CHECK_NO_BOXES, "%s: no boxes at all", s->path);
         return;
@@ -121,6 +135,7 @@ static enum vov_status count_split(struct check *c, int split, struct err *err)
         mem_free(last);
         return err_nomem(err, (size_t)d->n_classes * sizeof *s->classes);
     }
+    s->labels = d->labels;
     s->n_classes = d->n_classes;
     s->images = d->n;
     s->skipped = d->skipped;
@@ -130,7 +145,11 @@ static enum vov_status count_split(struct check *c, int split, struct err *err)
         c->failed = c->failed || s->classes[i].name == NULL;
     }
     for (int i = 0; i < d->n && !c->failed; i++) {
-        count_item(s, &d->item[i], i + 1, last);
+        if (d->labels) {
+            s->classes[d->item[i].label].images++;
+        } else {
+            count_item(s, &d->item[i], i + 1, last);
+        }
     }
     mem_free(last);
     return c->failed ? err_nomem(err, sizeof *s) : VOV_OK;
@@ -210,6 +229,18 @@ static enum vov_status check_data_file(struct check *c, const char *path, struct
     return status;
 }
 
+/* Of class folders, or of folders train and val that hold them. */
+static enum vov_status check_folder(struct check *c, const char *path, struct err *err)
+{
+    TRY(check_split(c, "train", path, false, path, err));
+    if (c->report->n_splits == 0 || strcmp(c->data[0].path, path) == 0) {
+        return VOV_OK;
+    }
+    TRY(check_split(c, "valid", path, true, path, err));
+    compare_classes(c);
+    return VOV_OK;
+}
+
 static enum vov_status check_one_picture(struct check *c, const char *path, struct err *err)
 {
     struct check_picture p = {0};
@@ -231,7 +262,7 @@ static enum vov_status check_one_picture(struct check *c, const char *path, stru
     return VOV_OK;
 }
 
-enum input { INPUT_PICTURE, INPUT_JSON, INPUT_DATA };
+enum input { INPUT_PICTURE, INPUT_JSON, INPUT_FOLDER, INPUT_DATA };
 
 /* By the name's end; where that says nothing, by the first byte. */
 static enum input kind_of(const char *path)
@@ -240,6 +271,9 @@ static enum input kind_of(const char *path)
                                            "tif", "tiff", "avif", "heic", "jpe", "jfif"};
     const char *ext = path_ext(path);
 
+    if (file_is_dir(path)) {
+        return INPUT_FOLDER;
+    }
     if (strcasecmp(ext, "json") == 0) {
         return INPUT_JSON;
     }
@@ -264,6 +298,9 @@ static enum vov_status check_input(struct check *c, const char *path, struct err
         return check_one_picture(c, path, err);
     case INPUT_JSON:
         TRY(check_split(c, "all", path, false, path, err));
+        break;
+    case INPUT_FOLDER:
+        TRY(check_folder(c, path, err));
         break;
     default:
         TRY(check_data_file(c, path, err));

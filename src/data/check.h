@@ -27,7 +27,7 @@ enum check_kind {
     CHECK_DUPLICATE,
     CHECK_SEGMENTATION,
     CHECK_TWINS,    /* warning: the same bytes twice: in train and valid, or in one of them */
-    CHECK_NO_BOXES, /* warning: a class, or a whole split, without any */
+    CHECK_NO_BOXES, /* warning: a class, or a whole split, without any; without pictures */
     CHECK_KINDS
 };
 extern const char *const check_kind_name[CHECK_KINDS]; /* "annotations", "missing", ... */
@@ -51,7 +51,8 @@ struct check_class {
 
 struct check_split {
     const char *name; /* "train", "valid", "all" */
-    const char *path; /* the annotation file */
+    const char *path; /* the annotation file, or folder */
+    bool labels;      /* a class for each picture: nothing below tells of boxes */
     int images, without_boxes;
     long boxes, crowd, skipped;
     long small, medium, large; /* by area, COCO's: under 32 x 32, under 96 x 96, the rest */
@@ -76,7 +77,7 @@ struct check_options {
     const struct log *log;
 };
 
-/* path: a .data file, an annotation file, or a picture. What is wrong with them goes into the
+/* path: a .data file, an annotation file, a folder of class folders, or a picture. What is wrong with them goes into the
  * report, freed by check_free; only memory and threads can fail. */
 enum vov_status check_data(const char *path, const struct check_options *opt,
                            struct check_report *report, struct err *err);

@@ -79,6 +79,12 @@ grep -q '^train: 6 pictures of 2 classes' "$tmp/log" || fail "folders of classes
 ./vov eval "$tmp/net.cfg" "$tmp/two/last.safetensors" "$tmp/split/val" --set net.classes=2 |
     grep -q 'top-1' || fail "a folder without splits is not measured"
 
+./vov data check "$tmp/c.data" >"$tmp/log" 2>&1 || fail "data check: $(cat "$tmp/log")"
+[ "$(grep -c 'pictures of 10 classes' "$tmp/log")" = 2 ] || fail "data check counts no pictures"
+./vov data check "$tmp/split" >"$tmp/log" 2>&1 || fail "data check: $(cat "$tmp/log")"
+[ "$(grep -c '6 pictures of 2 classes' "$tmp/log")" = 2 ] || fail "data check finds no splits"
+grep -q '6 twins' "$tmp/log" || fail "data check finds no twins"
+
 # refuses CODE TEXT COMMAND...: it ends with that code and says that.
 refuses() {
     want=$1 text=$2 code=0
