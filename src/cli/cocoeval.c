@@ -40,7 +40,7 @@ static void print_report(const struct coco_report *r, const struct dataset *trut
 
 static enum vov_status evaluate_files(const struct cli *cli, bool segm, bool json, struct err *err)
 {
-    const struct dataset_options opt = {.masks = segm, .log = &cli->log};
+    const struct dataset_options opt = {.masks = segm ? MASKS_KEEP : MASKS_DROP, .log = &cli->log};
     struct dataset truth = {0};
     struct result_list results = {0};
     struct coco_report report = {0};

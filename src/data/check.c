@@ -161,7 +161,7 @@ static enum vov_status check_split(struct check *c, const char *name, const char
 {
     const int at = c->report->n_splits;
     struct check_split *s = &c->report->split[at];
-    const struct dataset_options opt = {.masks = true, .problem = on_problem, .user = c};
+    const struct dataset_options opt = {.masks = MASKS_CHECK, .problem = on_problem, .user = c};
     struct err why = {0};
 
     const enum vov_status status = dataset_open(path, valid, &opt, &c->data[at], &why);

@@ -23,6 +23,7 @@ struct raw {
     double bbox[4], area;
     bool has_id, has_box, has_image, has_category, crowd, difficult;
     struct seg *seg;
+    int mask_height, mask_width; /* of run lengths */
     bool bad_seg;
 };
 
@@ -197,6 +198,25 @@ static bool is_one(const json *j, const char *key)
     return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valueint == 1);
 }
 
+static enum vov_status read_mask(struct reader *r, const json *j, struct raw *a, struct err *err)
+{
+    const bool keep = r->opt->masks == MASKS_KEEP;
+    struct arena scratch = {0};
+
+    if (r->opt->masks == MASKS_DROP) {
+        return VOV_OK;
+    }
+    const enum vov_status status = coco_seg_read(
+        json_get(j, "segmentation"), keep ? &r->d->mem : &scratch, &a->seg, &a->bad_seg, err);
+    if (a->seg != NULL) {
+        a->mask_height = a->seg->height;
+        a->mask_width = a->seg->width;
+    }
+    a->seg = keep ? a->seg : NULL;
+    arena_free(&scratch);
+    return status;
+}
+
 static enum vov_status add_annotation(struct reader *r, const json *j, struct err *err)
 {
     struct raw a = {0};
@@ -209,9 +229,7 @@ static enum vov_status add_annotation(struct reader *r, const json *j, struct er
     json_real(j, "area", &a.area);
     a.crowd = is_one(j, "iscrowd");
     a.difficult = is_one(j, "difficult");
-    if (r->opt->masks) {
-        TRY(coco_seg_read(json_get(j, "segmentation"), &r->d->mem, &a.seg, &a.bad_seg, err));
-    }
+    TRY(read_mask(r, j, &a, err));
     if (!VEC_GROW(r->raw, r->n_raw, r->cap_raw)) {
         return err_nomem(err, sizeof a);
     }
@@ -332,10 +350,10 @@ static const char *unfit(const struct item *it, const struct raw *a, struct box 
     return clip(it, a->bbox, out) ? NULL : "its \"bbox\" lies outside the picture";
 }
 
-static bool fits_picture(const struct seg *s, const struct item *it)
+static bool mask_fits(const struct raw *a, const struct item *it)
 {
-    return s == NULL || s->rle == NULL || it->width == 0 ||
-           (s->width == it->width && s->height == it->height);
+    return a->mask_width == 0 || it->width == 0 ||
+           (a->mask_width == it->width && a->mask_height == it->height);
 }
 
 static enum vov_status note_id(struct reader *r, const struct raw *a, struct err *err)
@@ -365,11 +383,11 @@ static enum vov_status add_truth(struct reader *r, struct item *it, const struct
     if (why != NULL) {
         problem(r, "bbox", true, "annotation %lld is left out of training: %s", a->id, why);
         t.box = (struct box){0};
-    } else if (!fits_picture(a->seg, it)) {
+    } else if (!mask_fits(a, it)) {
         problem(r, "segmentation", true,
                 "annotation %lld is left out of training: its mask has %d x %d pixels, its picture "
                 "%d x %d",
-                a->id, a->seg->width, a->seg->height, it->width, it->height);
+                a->id, a->mask_width, a->mask_height, it->width, it->height);
         why = "mask";
     }
     t.unfit = why != NULL;
@@ -461,8 +479,10 @@ static enum vov_status find_pictures(struct reader *r, struct err *err)
 static enum vov_status read_all(struct reader *r, struct err *err)
 {
     static const char *const masks[] = {"segmentation", NULL};
-    const struct json_stream stream = {
-        .drop = r->opt->masks ? NULL : masks, .item = take_item, .array = take_array, .user = r};
+    const struct json_stream stream = {.drop = r->opt->masks != MASKS_DROP ? NULL : masks,
+                                       .item = take_item,
+                                       .array = take_array,
+                                       .user = r};
 
     if (r->opt->images != NULL) {
         r->images = arena_strdup(&r->d->mem, r->opt->images);

@@ -58,8 +58,10 @@ struct dataset {
     long skipped; /* annotations left out or unfit, said in the log */
 };
 
+enum masks { MASKS_DROP, MASKS_CHECK, MASKS_KEEP }; /* check: reported when damaged, not kept */
+
 struct dataset_options {
-    bool masks;         /* keep segmentations */
+    enum masks masks;   /* what becomes of segmentations */
     bool pictures_only; /* "annotations" and "categories" may be missing */
     const char *images; /* folder of the pictures; NULL: the annotation file's, or images/ there */
     const struct log *log; /* may be NULL. Gets the first few problems of each kind, and how many */

@@ -90,6 +90,18 @@ static enum vov_status sort_items(struct run *run, struct idmap *ids, struct err
     return VOV_OK;
 }
 
+static enum vov_status check_truth(const struct run *run, const struct truth *t,
+                                   const struct item *item, struct err *err)
+{
+    if (run->segm && (t->seg == NULL || (t->seg->rle == NULL && t->seg->n_poly == 0))) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: annotation %lld of picture %lld has no \"segmentation\"; masks are "
+                       "measured only where every annotation has one",
+                       run->data->path, t->id, item->id);
+    }
+    return VOV_OK;
+}
+
 static enum vov_status list_truth(struct run *run, struct err *err)
 {
     size_t n = 0;
@@ -104,6 +116,7 @@ static enum vov_status list_truth(struct run *run, struct err *err)
     for (int i = 0; i < run->data->n; i++) {
         for (int k = 0; k < run->item[i]->n_truth; k++) {
             const struct truth *t = &run->item[i]->truth[k];
+            TRY(check_truth(run, t, run->item[i], err));
             run->truth.v[run->truth.n++] = (struct ref){t->class_id, i, 0, k, t};
         }
     }
@@ -173,12 +186,9 @@ static enum vov_status truth_mask(const struct truth *t, const struct item *item
                                   struct err *err)
 {
     struct err why = {0};
-    enum vov_status status = VOV_EFORMAT;
+    enum vov_status status;
 
-    if (!t->seg || (!t->seg->rle && t->seg->n_poly == 0)) {
-        err_set(&why, VOV_EFORMAT,
-                "no \"segmentation\"; masks are measured only where every annotation has one");
-    } else if (t->seg->rle) {
+    if (t->seg->rle) {
         status =
             rle_from_runs(t->seg->rle, t->seg->n_rle, t->seg->height, t->seg->width, out, &why);
     } else {
@@ -243,7 +253,8 @@ static void drop_masks(struct picture *p)
     p->n_truth = p->n_found = 0;
 }
 
-/* Truth i of the picture; its mask is mask[i]. */
+/* Truth i of the picture; its mask is mask[i], drawn only where there is something to hold it to.
+ */
 static enum vov_status set_truth(const struct run *run, struct picture *p, int i,
                                  const struct ref *ref, struct err *err)
 {
@@ -252,7 +263,7 @@ static enum vov_status set_truth(const struct run *run, struct picture *p, int i
 
     *out = (struct pair_truth){
         {t->bbox[0], t->bbox[1], t->bbox[2], t->bbox[3]}, t->area, t->crowd, NULL};
-    if (run->segm) {
+    if (run->segm && p->n_found > 0) {
         TRY(truth_mask(t, run->item[ref->picture], &p->mask[i], err));
         p->made[i] = true;
         out->mask = &p->mask[i];

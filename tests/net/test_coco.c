@@ -73,7 +73,7 @@ static void compare(const char *what, const struct coco_report *r, const struct 
 static void run_kind(const char *dir, const json *expected, const json *want)
 {
     const bool segm = strcmp(want->string, "segm") == 0;
-    const struct dataset_options opt = {.masks = segm};
+    const struct dataset_options opt = {.masks = segm ? MASKS_KEEP : MASKS_DROP};
     const json *dt = json_get(expected, "dt");
     const char *dt_name = cJSON_IsString(dt) ? dt->valuestring : json_str(dt, want->string);
     char *gt_path = path_join(dir, json_str(expected, "gt")), *dt_path = path_join(dir, dt_name);
@@ -190,7 +190,7 @@ static const char *const one_picture =
 static enum vov_status score_against(const char *annotations, const char *results, bool segm,
                                      double *ap, struct err *err)
 {
-    const struct dataset_options opt = {.masks = true};
+    const struct dataset_options opt = {.masks = MASKS_KEEP};
     char *gt = put_file("truth.json", annotations), *dt = put_file("results.json", results);
     struct dataset truth;
     struct result_list r;

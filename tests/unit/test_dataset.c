@@ -3,6 +3,7 @@
  * evaluation counts, masks of another size than their picture, how many warnings there are, and
  * where pictures are looked for.
  */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "data/dataset.h"
@@ -77,7 +78,7 @@ START_TEST(masks_have_the_size_of_their_picture)
         " \"segmentation\": {\"size\": [10, 20], \"counts\": [100, 20, 80]}},"
         "{\"id\": 2, \"image_id\": 7, \"category_id\": 3, \"bbox\": [2, 2, 3, 4],"
         " \"segmentation\": {\"size\": [20, 10], \"counts\": [100, 20, 80]}}";
-    const struct dataset_options with = {.masks = true}, without = {0};
+    const struct dataset_options with = {.masks = MASKS_KEEP}, without = {0};
     struct dataset d = read_set(annotations, &with);
 
     ck_assert(!d.item[0].truth[0].unfit && d.item[0].truth[1].unfit);
@@ -188,6 +189,90 @@ START_TEST(what_is_no_file_is_said)
 }
 END_TEST
 
+enum { MANY = 30000, POINTS = 40 };
+
+/* A file of MANY annotations with large polygons, written piece by piece; its bytes. */
+static size_t put_many(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    long bytes;
+
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "{\"images\": [{\"id\": 7, \"file_name\": \"a\", \"width\": 9, \"height\": 9}],"
+               "\"categories\": [{\"id\": 3, \"name\": \"cat\"}], \"annotations\": [");
+    for (int i = 1; i <= MANY; i++) {
+        fprintf(f, "%s{\"id\": %d, \"image_id\": 7, \"category_id\": 3, \"bbox\": [1, 1, 4, 4],",
+                i > 1 ? "," : "", i);
+        fprintf(f, "\"segmentation\": [[");
+        for (int k = 0; k < POINTS; k++) {
+            fprintf(f, "%s%d.25, %d.75", k > 0 ? ", " : "", i % 5 + k % 4, k % 7);
+        }
+        fprintf(f, "]]}");
+    }
+    fprintf(f, "]}");
+    bytes = ftell(f);
+    fclose(f);
+    return (size_t)bytes;
+}
+
+/* What the process has grown by, at its peak, while it read the file. */
+static size_t growth(const char *path, enum masks masks)
+{
+    const struct dataset_options opt = {.masks = masks};
+    const size_t before = clock_peak_bytes();
+    struct dataset d;
+    struct err err = {0};
+
+    ck_assert_msg(coco_read(path, &opt, &d, &err) == VOV_OK, "%s", err.msg);
+    ck_assert_int_eq(d.n_truth, MANY);
+    dataset_free(&d);
+    return clock_peak_bytes() - before;
+}
+
+/* Memory goes with what is kept: under 320 bytes for an annotation, whatever its
+ * polygons have. Each in a process of its own. */
+START_TEST(memory_is_bounded)
+{
+    const enum masks masks = (enum masks)_i;
+    char *path = path_join(dir, "many.json");
+    const size_t bytes = put_many(path), grown = growth(path, masks);
+    const size_t polygons = (size_t)MANY * POINTS * 2 * sizeof(double);
+
+    unlink(path);
+    mem_free(path);
+    ck_assert_uint_gt(bytes, (size_t)MANY * 500);
+    if (masks == MASKS_KEEP) {
+        ck_assert_uint_gt(grown, polygons); /* the measurement sees them */
+    } else {
+        ck_assert_msg(grown < (size_t)MANY * 320, "%zu bytes for each annotation", grown / MANY);
+    }
+}
+END_TEST
+
+/* Sanitizers keep freed memory for themselves. */
+static bool memory_is_measurable(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return false;
+#else
+    return true;
+#endif
+}
+
+static int run_memory_test(void)
+{
+    Suite *suite = suite_create("memory");
+    TCase *tc = tcase_create("memory");
+
+    tcase_add_loop_test(tc, memory_is_bounded, MASKS_DROP, MASKS_KEEP + 1);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
+
 int main(void)
 {
     const TTest *const tests[] = {boxes_that_training_cannot_use_stay_for_evaluation,
@@ -201,7 +286,8 @@ int main(void)
     if (mkdtemp(dir) == NULL) {
         return 1;
     }
-    const int failed = run_tests("dataset", tests);
+    const int failed =
+        run_tests("dataset", tests) + (memory_is_measurable() ? run_memory_test() : 0);
     rmdir(dir);
-    return failed;
+    return failed > 0;
 }
