@@ -2,7 +2,9 @@
  * alias.c - decides which tensors are channel slices of others, so that a concat copies nothing,
  * and which values a training net computes again in its backward pass rather than keep.
  *
- * Again: an op that is cheap and whose inputs are kept. A concat is computed again when most of its
+ * Again: what cheap ops give, where at most AGAIN_DEPTH of them lead to it from kept values. So a
+ * chain of sums, the identities of a residual net, is kept at every few of them; with longer ways
+ * less would be kept but more come back at once. A concat is computed again when most of its
  * channels are; the others are then copied into it, not aliased, since a buffer that is given away
  * after the forward pass must be filled anew as a whole.
  *
@@ -15,10 +17,7 @@
  */
 #include "graph.h"
 
-static bool again(const struct tensor *t)
-{
-    return (t->flags & T_AGAIN) != 0;
-}
+enum { AGAIN_DEPTH = 5 };
 
 static bool most_channels_again(const struct node *n)
 {
@@ -26,19 +25,23 @@ static bool most_channels_again(const struct node *n)
 
     for (int i = 0; i < n->n_in; i++) {
         all += n->in[i]->shape.c;
-        yes += again(n->in[i]) ? n->in[i]->shape.c : 0;
+        yes += n->in[i]->again > 0 ? n->in[i]->shape.c : 0;
     }
     return 2 * yes > all;
 }
 
-static bool all_kept(const struct node *n)
+/* How many cheap ops one behind the other lead from kept values to n's output; 0: it is kept. */
+static int depth(const struct node *n)
 {
+    int most = 0;
+
     for (int i = 0; i < n->n_in; i++) {
-        if (again(n->in[i])) {
-            return false;
-        }
+        most = n->in[i]->again > most ? n->in[i]->again : most;
     }
-    return true;
+    if (n->type->gathers) {
+        return most_channels_again(n) ? most : 0;
+    }
+    return most < AGAIN_DEPTH ? most + 1 : 0;
 }
 
 static void choose_again(struct graph *g)
@@ -46,12 +49,9 @@ static void choose_again(struct graph *g)
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->nodes[i];
         struct tensor *y = n->out[0];
+        const bool may = g->training && n->type->cheap && (y->flags & (T_KEEP | T_LOSS)) == 0;
 
-        y->flags &= ~(unsigned)T_AGAIN;
-        if (g->training && n->type->cheap && (y->flags & (T_KEEP | T_LOSS)) == 0 &&
-            (n->type->gathers ? most_channels_again(n) : all_kept(n))) {
-            y->flags |= T_AGAIN;
-        }
+        y->again = may ? depth(n) : 0;
     }
 }
 
@@ -75,7 +75,7 @@ static bool can_be_slice(const struct graph *g, const struct tensor *t, const st
         (t->flags & T_KEEP) != 0 || t->producer->out[0] != t) {
         return false;
     }
-    if (again(whole) && !again(t)) {
+    if (whole->again > 0 && t->again == 0) {
         return false;
     }
     return (whole->flags & T_GRAD) == 0 || last_gradient(g, t) < last_gradient(g, whole);
@@ -91,7 +91,7 @@ static int alias_inputs(struct graph *g, const struct node *n)
         if (can_be_slice(g, t, whole)) {
             t->root = whole->root;
             t->c_off = whole->c_off + first;
-            t->flags = again(whole) ? t->flags : t->flags & ~(unsigned)T_AGAIN;
+            t->again = whole->again > 0 ? t->again : 0;
             done++;
         }
         first += t->shape.c;

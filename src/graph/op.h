@@ -20,8 +20,7 @@ enum tensor_flag {
     T_GRAD = 1 << 3,    /* it has a gradient: something before it learns, a loss comes after */
     T_LOSS = 1 << 4,    /* a loss: backward starts here */
     T_DERIVED = 1 << 5, /* a parameter that fold_weights makes: no file has it */
-    T_AGAIN = 1 << 6,   /* not kept for the backward pass but computed again; see alias.c */
-    T_LEARNS = 1 << 7,  /* something before it learns */
+    T_LEARNS = 1 << 6,  /* something before it learns */
 };
 
 enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };
@@ -40,6 +39,7 @@ struct tensor {
     struct node *producer; /* NULL for inputs and parameters */
     struct tensor *root;   /* itself, or the aggregate it is a channel slice of (never a slice) */
     int c_off;             /* first channel inside root */
+    int again;             /* 0: kept for the backward pass; else computed again, see alias.c */
     struct view val;       /* bound from the plan */
     struct view grad;      /* p is NULL when no gradient is kept */
 

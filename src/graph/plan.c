@@ -7,7 +7,7 @@
 
 static bool is_again(const struct plan_options *opt, const struct tensor *t)
 {
-    return opt->again && (t->root->flags & T_AGAIN) != 0;
+    return opt->again && t->root->again > 0;
 }
 
 static void touch(struct plan_item *it, int life, int step)

@@ -10,8 +10,9 @@ struct stepper {
     const struct graph *g;
     struct plan *plan;
     int cap;
-    bool again;      /* T_AGAIN counts */
+    bool again;      /* values may be computed again */
     bool *available; /* [n_tensors] in the backward pass */
+    bool *wanted;    /* [n_nodes] to be computed again now */
     bool failed;     /* no memory */
 };
 
@@ -44,25 +45,37 @@ static bool in_mask(unsigned mask, int i)
 
 static bool must_recompute(const struct stepper *s, const struct tensor *t)
 {
-    return s->again && (t->flags & T_AGAIN) != 0 && !s->available[t->id];
+    return s->again && t->again > 0 && !s->available[t->id];
 }
 
-/* Adds the steps that make t's value be there. The depth is that of concats of concats: all else
- * that is computed again is made of kept values (see alias.c). */
-static void recompute(struct stepper *s, struct tensor *t)
+/* Adds the steps that make t's value be there: looks backwards for what it is made of, then runs
+ * that in order. */
+static void recompute(struct stepper *s, const struct tensor *t)
 {
-    struct node *n = t->producer;
+    const int last = t->producer->index;
+    int first = last;
 
-    for (int i = 0; i < n->n_in; i++) {
-        if (must_recompute(s, n->in[i])) {
-            recompute(s, n->in[i]);
+    s->wanted[last] = true;
+    for (int i = last; i >= first; i--) {
+        const struct node *n = s->g->nodes[i];
+        for (int k = 0; s->wanted[i] && k < n->n_in; k++) {
+            if (must_recompute(s, n->in[k])) {
+                const int index = n->in[k]->producer->index;
+                s->wanted[index] = true;
+                first = index < first ? index : first;
+            }
         }
     }
-    push(s, STEP_AGAIN, n->index);
-    s->available[t->id] = true;
+    for (int i = first; i <= last; i++) {
+        if (s->wanted[i]) {
+            push(s, STEP_AGAIN, i);
+            s->available[s->g->nodes[i]->out[0]->id] = true;
+            s->wanted[i] = false;
+        }
+    }
 }
 
-static void need(struct stepper *s, struct tensor *t)
+static void need(struct stepper *s, const struct tensor *t)
 {
     if (must_recompute(s, t)) {
         recompute(s, t);
@@ -92,7 +105,8 @@ enum vov_status plan_steps(const struct graph *g, bool again, struct plan *plan)
     struct stepper s = {.g = g, .plan = plan, .again = again};
 
     s.available = mem_alloc((size_t)g->n_tensors + 1, sizeof *s.available);
-    s.failed = s.available == NULL;
+    s.wanted = mem_alloc((size_t)g->n_nodes + 1, sizeof *s.wanted);
+    s.failed = s.available == NULL || s.wanted == NULL;
     for (int i = 0; i < g->n_nodes; i++) {
         push(&s, STEP_FORWARD, i);
     }
@@ -103,5 +117,6 @@ enum vov_status plan_steps(const struct graph *g, bool again, struct plan *plan)
         }
     }
     mem_free(s.available);
+    mem_free(s.wanted);
     return s.failed ? VOV_ENOMEM : VOV_OK;
 }
