@@ -189,3 +189,15 @@ bool text_utf8_ok(const char *s, size_t n)
     }
     return true;
 }
+
+char *text_trim(char *s)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t n;
+
+    s += strspn(s, blanks);
+    for (n = strlen(s); n > 0 && strchr(blanks, s[n - 1]) != NULL; n--) {
+    }
+    s[n] = '\0';
+    return s;
+}

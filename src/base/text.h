@@ -16,6 +16,9 @@ bool text_real(const char *s, double *out);
  * `s`: the nearest by edit distance, or NULL when none is near enough to be worth a guess. */
 const char *text_nearest(const char *s, const void *words, int n, size_t stride);
 
+/* Cuts blanks and line ends off both ends, in place; what is left begins at the return value. */
+char *text_trim(char *s);
+
 bool text_utf8_ok(const char *s, size_t n);
 
 #endif

@@ -4,12 +4,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands.h"
+#include "eval/voc_eval.h"
 #include "evaluate.h"
 
 #include <string.h>
 
 struct eval_options {
-    bool json;
+    bool json, voc;
     int threads, batch;
     const char *coco;
     struct text_list set;
@@ -18,6 +19,8 @@ struct eval_options {
 #define AT(field) offsetof(struct eval_options, field)
 static const struct cli_option eval_table[] = {
     {"json", 'j', OPT_FLAG, AT(json), NULL, 0, 0, "the numbers as JSON"},
+    {"voc", 0, OPT_FLAG, AT(voc), NULL, 0, 0,
+     "Pascal VOC's average precision at overlap 0.5 too, over 11 recalls and over all"},
     {"coco", 0, OPT_TEXT, AT(coco), "FILE", 0, 0,
      "write the detections as COCO results, with the data's own ids"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
@@ -33,9 +36,10 @@ struct eval_run {
     struct detector detector;
     struct dataset data;
     struct evaluation result;
+    struct voc_report voc; /* with --voc */
 };
 
-static void print_text(const struct eval_run *r)
+static void print_text(const struct eval_run *r, bool voc)
 {
     struct buf b = {0};
     if (r->data.labels) {
@@ -45,6 +49,10 @@ static void print_text(const struct eval_run *r)
         buf_puts(&b, "\n");
         coco_report_classes(&r->result.report, &r->data, &b);
     }
+    if (voc) {
+        buf_puts(&b, "\n");
+        voc_report_text(&r->voc, &r->data, &b);
+    }
     fputs(b.p != NULL ? b.p : "", stdout);
     buf_free(&b);
     printf("\n%d pictures in %.1f s", r->data.n, r->result.seconds);
@@ -52,6 +60,25 @@ static void print_text(const struct eval_run *r)
         printf(", %d detections", r->result.results.n);
     }
     printf(r->result.skipped > 0 ? ", %d pictures could not be read\n" : "\n", r->result.skipped);
+}
+
+/* One object; with --voc it has a key more, "voc". */
+static void print_json(const struct eval_run *r, bool voc)
+{
+    struct buf b = {0};
+    if (r->data.labels) {
+        evaluation_numbers(&r->result, &b);
+    } else {
+        coco_report_json(&r->result.report, &r->data, false, &b);
+    }
+    if (voc && b.n > 0 && !b.failed) {
+        b.n--; /* the object is closed again below */
+        buf_puts(&b, ",\"voc\":");
+        voc_report_json(&r->voc, &r->data, &b);
+        buf_puts(&b, "}");
+    }
+    printf("%s\n", b.p != NULL ? b.p : "");
+    buf_free(&b);
 }
 
 static enum vov_status run_eval(const struct cli *cli, const struct eval_options *o,
@@ -64,23 +91,20 @@ static enum vov_status run_eval(const struct cli *cli, const struct eval_options
         return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
     }
     TRY(evaluate(&r->detector, &r->data, workers, &cli->log, &r->result, err));
-    if (o->coco != NULL && r->data.labels) {
-        return err_set(err, VOV_EARG, "--coco is for detectors: a classifier has no boxes");
+    if ((o->coco != NULL || o->voc) && r->data.labels) {
+        return err_set(err, VOV_EARG, "%s is for detectors: a classifier has no boxes",
+                       o->voc ? "--voc" : "--coco");
     }
     if (o->coco != NULL) {
         TRY(results_write(o->coco, &r->result.results, err));
     }
+    if (o->voc) {
+        TRY(voc_eval(&r->data, &r->result.results, 0.5, &r->voc, err));
+    }
     if (o->json) {
-        struct buf b = {0};
-        if (r->data.labels) {
-            evaluation_numbers(&r->result, &b);
-        } else {
-            coco_report_json(&r->result.report, &r->data, false, &b);
-        }
-        printf("%s\n", b.p != NULL ? b.p : "");
-        buf_free(&b);
+        print_json(r, o->voc);
     } else {
-        print_text(r);
+        print_text(r, o->voc);
     }
     return VOV_OK;
 }
@@ -104,6 +128,7 @@ static int run(const struct cli *cli, const void *options)
     } else if (r.result.skipped > 0) {
         code = cli_exit_code(VOV_EFORMAT);
     }
+    voc_report_free(&r.voc);
     evaluation_free(&r.result);
     dataset_free(&r.data);
     detector_close(&r.detector);

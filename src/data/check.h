@@ -77,8 +77,8 @@ struct check_options {
     const struct log *log;
 };
 
-/* path: a .data file, an annotation file, a folder of class folders, or a picture. What is wrong with them goes into the
- * report, freed by check_free; only memory and threads can fail. */
+/* path: a .data file, an annotation file, a folder of class folders, or a picture. What is wrong
+ * with them goes into the report, freed by check_free; only memory and threads can fail. */
 enum vov_status check_data(const char *path, const struct check_options *opt,
                            struct check_report *report, struct err *err);
 void check_free(struct check_report *report);

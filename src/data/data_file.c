@@ -15,31 +15,23 @@ static const char *const key_names[] = {"train",        "valid",        "images"
                                         "train_images", "valid_images", "classes"};
 enum { N_KEYS = sizeof key_names / sizeof *key_names };
 
-/* Cuts blanks off both ends, in place. */
-static char *trim(char *s)
+static bool has_ext(const char *path, const char *ext)
 {
-    static const char blanks[] = " \t\r\n";
-    size_t n;
-
-    s += strspn(s, blanks);
-    for (n = strlen(s); n > 0 && strchr(blanks, s[n - 1]) != NULL; n--) {
-    }
-    s[n] = '\0';
-    return s;
+    return strcmp(path_ext(path), ext) == 0;
 }
 
-/* path_beside; of a list of .bin files, each of them. */
+/* path_beside; of a list of .bin or .txt files, each of them. */
 static char *paths_beside(const char *from, const char *value)
 {
     struct buf all = {0};
     char *text, *rest;
 
-    if (strcmp(path_ext(value), "bin") != 0) {
+    if (!has_ext(value, "bin") && !has_ext(value, "txt")) {
         return path_beside(from, value);
     }
     text = rest = mem_strdup(value);
     while (rest != NULL) {
-        char *path = path_beside(from, trim(strsep(&rest, ",")));
+        char *path = path_beside(from, text_trim(strsep(&rest, ",")));
         all.failed |= path == NULL;
         buf_printf(&all, "%s%s", all.n > 0 ? "," : "", path != NULL ? path : "");
         mem_free(path);
@@ -72,7 +64,7 @@ static enum vov_status take(struct data_file *d, int key, const char *value, str
 
 static enum vov_status take_line(struct data_file *d, int number, char *line, struct err *err)
 {
-    char *text = trim(line);
+    char *text = text_trim(line);
     char *equals = strchr(text, '=');
 
     if (text[0] == '\0' || text[0] == '#' || text[0] == ';') {
@@ -83,7 +75,7 @@ static enum vov_status take_line(struct data_file *d, int number, char *line, st
                        number, text);
     }
     *equals = '\0';
-    const char *name = trim(text), *value = trim(equals + 1);
+    const char *name = text_trim(text), *value = text_trim(equals + 1);
     for (int i = 0; i < N_KEYS; i++) {
         if (strcmp(name, key_names[i]) == 0) {
             return value[0] != '\0' ? take(d, i, value, err)
@@ -138,7 +130,7 @@ static enum vov_status check_classes(const struct data_file *f, const struct dat
     int n = 0;
 
     while (status == VOV_OK && rest != NULL) {
-        const char *name = trim(strsep(&rest, ","));
+        const char *name = text_trim(strsep(&rest, ","));
         if (n >= d->n_classes || strcmp(name, d->class_name[n]) != 0) {
             status = err_set(err, VOV_EFORMAT, "%s: class %d is \"%.60s\", but %s has \"%.60s\"",
                              f->path, n + 1, name, d->path,
@@ -154,13 +146,31 @@ static enum vov_status check_classes(const struct data_file *f, const struct dat
     return status;
 }
 
+static bool holds_xml(const char *dir)
+{
+    char **names;
+    int n;
+    bool found = false;
+
+    if (!file_is_dir(dir) || file_list(dir, &names, &n, NULL) != VOV_OK) {
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        found = found || has_ext(names[i], "xml");
+    }
+    file_list_free(names, n);
+    return found;
+}
+
 /* What one line of a .data file names. */
 static enum vov_status read_split(const char *path, const struct dataset_options *opt,
                                   struct dataset *d, struct err *err)
 {
-    const bool labels = file_is_dir(path) || strcmp(path_ext(path), "bin") == 0;
-
-    return labels ? labels_read(path, opt, d, err) : coco_read(path, opt, d, err);
+    if (has_ext(path, "txt") || holds_xml(path)) {
+        return voc_read(path, opt, d, err);
+    }
+    return file_is_dir(path) || has_ext(path, "bin") ? labels_read(path, opt, d, err)
+                                                     : coco_read(path, opt, d, err);
 }
 
 /* The split's own folder in a folder of data, or that folder itself. */
@@ -175,13 +185,13 @@ static enum vov_status open_folder(const char *path, bool valid, const struct da
             return err_nomem(err, strlen(path));
         }
         const bool is_it = file_is_dir(inside);
-        const enum vov_status status = is_it ? labels_read(inside, opt, d, err) : VOV_OK;
+        const enum vov_status status = is_it ? read_split(inside, opt, d, err) : VOV_OK;
         mem_free(inside);
         if (is_it) {
             return status;
         }
     }
-    return labels_read(path, opt, d, err);
+    return read_split(path, opt, d, err);
 }
 
 enum vov_status dataset_open(const char *path, bool valid, const struct dataset_options *opt,
@@ -190,7 +200,7 @@ enum vov_status dataset_open(const char *path, bool valid, const struct dataset_
     struct data_file f;
 
     *d = (struct dataset){0};
-    if (strcmp(path_ext(path), "json") == 0) {
+    if (has_ext(path, "json")) {
         return coco_read(path, opt, d, err);
     }
     if (file_is_dir(path)) {
@@ -199,6 +209,7 @@ enum vov_status dataset_open(const char *path, bool valid, const struct dataset_
     TRY(data_file_read(path, &f, err));
     const char *list = valid ? f.valid : f.train;
     struct dataset_options with = *opt;
+    with.classes = f.classes;
     if (with.images == NULL) {
         with.images = valid ? f.valid_images : f.train_images;
     }

@@ -61,9 +61,10 @@ struct dataset {
 enum masks { MASKS_DROP, MASKS_CHECK, MASKS_KEEP }; /* check: reported when damaged, not kept */
 
 struct dataset_options {
-    enum masks masks;   /* what becomes of segmentations */
-    bool pictures_only; /* "annotations" and "categories" may be missing */
-    const char *images; /* folder of the pictures; NULL: the annotation file's, or images/ there */
+    enum masks masks;    /* what becomes of segmentations */
+    bool pictures_only;  /* "annotations" and "categories" may be missing */
+    const char *classes; /* of VOC data, in order, with commas between; NULL: those met */
+    const char *images;  /* folder of the pictures; NULL: the annotation file's, or images/ there */
     const struct log *log; /* may be NULL. Gets the first few problems of each kind, and how many */
     /* May be NULL: called for each thing that is wrong with an annotation or a picture's entry,
      * whether it was skipped or taken; kind is a fixed word: "bbox", "category", "image", "id",
@@ -83,6 +84,15 @@ enum vov_status coco_read(const char *path, const struct dataset_options *opt, s
  */
 enum vov_status labels_read(const char *path, const struct dataset_options *opt, struct dataset *d,
                             struct err *err);
+
+/*
+ * Pascal VOC: path is a text file of picture names as in ImageSets/Main (several with commas
+ * between), whose annotations are ../../Annotations/NAME.xml, or a folder of XML files. Pictures
+ * are looked for in opt->images, or in ../JPEGImages from the annotation and beside it. Classes
+ * are opt->classes. Errors as above.
+ */
+enum vov_status voc_read(const char *path, const struct dataset_options *opt, struct dataset *d,
+                         struct err *err);
 void dataset_free(struct dataset *d);
 
 /*
@@ -90,6 +100,7 @@ void dataset_free(struct dataset *d);
  *   train = annotations.json     valid = annotations.json     (COCO JSON)
  *   train = folder               valid = folder               (a folder for each class)
  *   train = a.bin, b.bin         valid = test.bin             (CIFAR-10's binary form)
+ *   train = ImageSets/Main/trainval.txt                       (Pascal VOC; or a folder of its XML)
  *   images = folder              train_images =, valid_images = where they differ
  *   classes = circle, square     what the annotations must have, in the order of their ids
  * Paths are relative to the file; classes may be left out. The strings live in mem.
