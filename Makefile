@@ -183,6 +183,8 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+[a-z -]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' \
 	    $(firstword $(filter %akefile,$(MAKEFILE_LIST)))
 
+include cuda/cuda.mk
+
 FORCE:
 .PHONY: bench-kernels all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
         uninstall clean help FORCE

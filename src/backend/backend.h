@@ -258,13 +258,17 @@ struct backend_ops {
 
 struct backend {
     const struct backend_ops *ops;
-    const char *isa;   /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
-    void *ctx;         /* the thread pool, or the CUDA stream and library handles */
-    const char *doing; /* name of the node being run, for messages */
-    struct err failed; /* code VOV_OK when nothing has failed */
+    const char *isa;        /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
+    void *ctx;              /* the thread pool, or the CUDA stream and library handles */
+    const char *doing;      /* name of the node being run, for messages */
+    struct err failed;      /* code VOV_OK when nothing has failed */
+    struct err passed_over; /* why this is the CPU and no GPU, where one may have been expected */
 };
 
-/* name: "cpu", "plain" (the reference loops) or NULL for the best there is; threads 0: all cores.
+/*
+ * name: "cpu", "plain" (the reference loops), "cuda" or "cuda:N", or "auto" or NULL for the best
+ * there is: a GPU, else the CPU. With "auto", and where a GPU seems to be there, passed_over then
+ * says why. threads 0: all cores. VOV_EDEVICE: no such GPU, or what it needs is missing.
  */
 enum vov_status backend_open(const char *name, int threads, struct backend **be, struct err *err);
 enum vov_status backend_check(struct backend *be, struct err *err); /* waits, hands over, clears */

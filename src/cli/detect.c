@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "commands.h"
 #include "data/draw.h"
+#include "device.h"
 #include "evaluate.h"
 #include "inputs.h"
 
@@ -16,6 +17,7 @@
 struct detect_options {
     double thresh;
     const char *out, *json, *coco, *data;
+    const char *device;
     int threads;
     struct text_list set;
 };
@@ -32,6 +34,7 @@ static const struct cli_option detect_table[] = {
     {"data", 'd', OPT_TEXT, AT(data), "DATA", 0, 0,
      "annotation or .data file from which --coco takes the ids of the pictures"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
+    DEVICE_OPTION(AT(device)),
     {"set", 's', OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0, "overrides a value of the cfg"},
     {0},
 };
@@ -194,7 +197,7 @@ static int open_and_run(struct detect_run *r)
     struct err err = {0};
     const struct model_options opt = {
         .batch = 1, .set = r->opt->set.v, .n_set = r->opt->set.n, .log = &cli->log};
-    if (backend_open(NULL, r->opt->threads, &r->be, &err) != VOV_OK) {
+    if (device_open(cli, r->opt->device, r->opt->threads, &r->be, &err) != VOV_OK) {
         return cli_fail(cli, &err);
     }
     if (detector_open(&r->detector, cli->operand[0], cli->operand[1], &opt, r->be, &errs) !=

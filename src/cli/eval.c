@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands.h"
+#include "device.h"
 #include "eval/voc_eval.h"
 #include "evaluate.h"
 
@@ -11,6 +12,7 @@
 
 struct eval_options {
     bool json, voc;
+    const char *device;
     int threads, batch;
     const char *coco;
     struct text_list set;
@@ -24,6 +26,7 @@ static const struct cli_option eval_table[] = {
     {"coco", 0, OPT_TEXT, AT(coco), "FILE", 0, 0,
      "write the detections as COCO results, with the data's own ids"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
+    DEVICE_OPTION(AT(device)),
     {"batch", 'b', OPT_INT, AT(batch), "N", 1, 1024, "pictures at a time; 4 unless given"},
     {"set", 's', OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0, "overrides a value of the cfg"},
     {0},
@@ -118,7 +121,7 @@ static int run(const struct cli *cli, const void *options)
     const struct model_options opt = {
         .batch = o->batch > 0 ? o->batch : 4, .set = o->set.v, .n_set = o->set.n, .log = &cli->log};
     int code = 0;
-    if (backend_open(NULL, o->threads, &r.be, &err) != VOV_OK) {
+    if (device_open(cli, o->device, o->threads, &r.be, &err) != VOV_OK) {
         code = cli_fail(cli, &err);
     } else if (detector_open(&r.detector, cli->operand[0], cli->operand[1], &opt, r.be, &errs) !=
                VOV_OK) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "commands.h"
+#include "device.h"
 #include "evaluate.h"
 #include "interrupt.h"
 #include "progress.h"
@@ -170,7 +171,7 @@ static enum vov_status fine_tune(struct run *r, struct err *err)
 
 static enum vov_status open_model(struct run *r, uint64_t seed, struct err *err)
 {
-    TRY(backend_open(NULL, r->job->threads, &r->be, err));
+    TRY(device_open(r->cli, r->job->device, r->job->threads, &r->be, err));
     TRY(model_start(&r->model, r->be, seed, err));
     const struct params *p = &r->model.exec.params;
     const double plan = (double)(r->model.exec.plan.arena_bytes + r->model.exec.plan.scratch_bytes);
@@ -267,6 +268,7 @@ int train_job_run(const struct cli *cli, const struct train_job *job, double *be
 struct train_options {
     const char *out, *weights;
     bool resume;
+    const char *device;
     int threads, seed, eval_every, keep_every;
     double epochs;
     struct text_list set;
@@ -280,6 +282,7 @@ static const struct cli_option train_table[] = {
     {"resume", 'r', OPT_FLAG, AT(resume), NULL, 0, 0,
      "go on with the run in that folder, to the same bits as if it had never stopped"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
+    DEVICE_OPTION(AT(device)),
     {"seed", 0, OPT_INT, AT(seed), "S", 0, 2147483647, "of all random choices; the cfg's else"},
     {"epochs", 'e', OPT_REAL, AT(epochs), "E", 1e-9, 1e9, "passes over the data; the cfg's else"},
     {"eval-every", 0, OPT_INT, AT(eval_every), "N", 1, 1000000,
@@ -329,6 +332,7 @@ static int run(const struct cli *cli, const void *options)
                                   .out = o->out != NULL ? o->out : out,
                                   .weights = o->weights,
                                   .resume = o->resume,
+                                  .device = o->device,
                                   .threads = o->threads,
                                   .seed = cli_given(cli, "seed") ? o->seed : -1,
                                   .eval_every = o->eval_every,

@@ -188,7 +188,7 @@ static void check_losses(void)
 }
 
 /* Gradients, or running statistics after the step. Says how many parameters there were. */
-static int check_params(const char *kind, const real *block, double tolerance)
+static int check_params(const char *kind, real *block, double tolerance)
 {
     const struct params *p = &m.exec.params;
     int n = 0;

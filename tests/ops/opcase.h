@@ -15,7 +15,9 @@
  *   - in the build with real = double, gradients are those of finite differences, for each number;
  *   - every allocation may fail.
  *
- * All of it runs with VOV_POISON: memory is NaN before it is written and after its last use.
+ * All of it runs with VOV_POISON: memory is NaN before it is written and after its last use. With
+ * VOV_TEST_DEVICE=cuda in the environment that device takes the fast backend's place, and two runs
+ * must give the same bits.
  */
 #ifndef VOV_OPCASE_H
 #define VOV_OPCASE_H
@@ -333,22 +335,37 @@ static struct backend *case_backend(const char *name, int threads)
     return be;
 }
 
+/* What is tested: the device that was asked for, or the fast backend. */
+static struct backend *case_tested(int threads)
+{
+    const char *device = getenv("VOV_TEST_DEVICE");
+    return case_backend(device != NULL ? device : "cpu", threads);
+}
+
 static void check_bits(const struct op_case *c, const struct case_net *a, const struct case_net *b)
 {
     const struct params *p = &a->e.params, *q = &b->e.params;
-    const size_t bytes = p->count * sizeof(real);
     ck_assert_msg(memcmp(&a->loss, &b->loss, sizeof a->loss) == 0, "%s: loss %.17g, %.17g", c->name,
                   a->loss, b->loss);
-    ck_assert_msg(memcmp(p->val, q->val, bytes) == 0, "%s: values differ in bits", c->name);
-    ck_assert_msg(p->grad == NULL || memcmp(p->grad, q->grad, bytes) == 0,
-                  "%s: gradients differ in bits", c->name);
+    for (int i = 0; i < p->n; i++) {
+        const struct tensor *t = p->tensor[i];
+        real *const block[2][2] = {{p->val, q->val}, {p->grad, q->grad}};
+        for (int k = 0; k < 2 && block[k][0] != NULL; k++) {
+            real *one = host_copy(p->be, view_dense(block[k][0] + t->offset, t->shape));
+            real *two = host_copy(q->be, view_dense(block[k][1] + t->offset, t->shape));
+            ck_assert_msg(memcmp(one, two, shape_count(t->shape) * sizeof *one) == 0,
+                          "%s: %s of %s differ in bits", c->name, k == 0 ? "values" : "gradients",
+                          t->name);
+            free(one);
+            free(two);
+        }
+    }
 }
 
 /* Training, dense or wide, on all backends. */
 static void check_training(const struct op_case *c, bool wide)
 {
-    struct backend *be[3] = {case_backend("plain", 1), case_backend("cpu", 1),
-                             case_backend("cpu", 2)};
+    struct backend *be[3] = {case_backend("plain", 1), case_tested(1), case_tested(2)};
     struct case_net net[3];
     for (int i = 0; i < 3; i++) {
         case_run(c, be[i], true, wide, &net[i]);
@@ -372,7 +389,7 @@ static void check_training(const struct op_case *c, bool wide)
 /* Inference, and dense against wide. */
 static void check_inference(const struct op_case *c)
 {
-    struct backend *plain = case_backend("plain", 1), *fast = case_backend("cpu", 2);
+    struct backend *plain = case_backend("plain", 1), *fast = case_tested(2);
     struct case_net want, got, wide;
     case_run(c, plain, false, false, &want);
     case_run(c, fast, false, false, &got);

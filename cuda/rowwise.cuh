@@ -1,0 +1,29 @@
+/*
+ * rowwise.cuh - work on one pixel's channels: a warp takes a row, its lanes go along the channels.
+ */
+#ifndef VOV_CUDA_ROWWISE_CUH
+#define VOV_CUDA_ROWWISE_CUH
+
+#include "kernel.cuh"
+
+enum { WARPS = THREADS / WARP };
+
+/* f.row(row, lane) for every row, by all lanes of a warp together. */
+template <class F> __global__ void each_row_kernel(F f, int rows)
+{
+    const int warp = blockIdx.x * WARPS + threadIdx.x / WARP;
+
+    for (int row = warp; row < rows; row += gridDim.x * WARPS) {
+        f.row(row, threadIdx.x % WARP);
+    }
+}
+
+template <class F> static void each_row(struct cuda *cu, int rows, const F &f)
+{
+    if (rows > 0) {
+        LAUNCH(cu, smaller(div_up(rows, WARPS), cu->multiprocessors * 16LL), THREADS,
+               each_row_kernel<F>, f, rows);
+    }
+}
+
+#endif

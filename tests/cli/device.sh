@@ -1,0 +1,36 @@
+#!/bin/sh
+# --device: the processor always, a GPU that is not there by exit code 7, and names that are none.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+fail() {
+    echo "$1"
+    exit 1
+}
+
+# run STATUS OPTION...: detect with them on weights that are not there (exit code 4 once it asks).
+run() {
+    want=$1
+    shift
+    status=0
+    ./vov detect tests/cli/tiny.cfg "$dir/none.safetensors" "$dir/none.png" "$@" 2>"$dir/err" ||
+        status=$?
+    [ "$status" -eq "$want" ] || fail "$*: exit code $status, not $want: $(cat "$dir/err")"
+}
+
+run 4 --device cpu
+run 4 --device auto
+run 4
+run 7 --device cuda:1000
+grep -q '^error: CUDA: .*; device cpu needs no GPU$' "$dir/err" || fail "$(cat "$dir/err")"
+for name in gpu cuda: cuda:x cuda:-1 cuda:1x cuda:99999999999999999999 ''; do
+    run 2 --device "$name"
+    grep -q 'use cpu, cuda, cuda:N (from 0) or auto' "$dir/err" || fail "$(cat "$dir/err")"
+done
+# The first GPU: there, or one line that says what is missing.
+status=0
+./vov eval tests/cli/tiny.cfg "$dir/none.safetensors" "$dir/none.json" --device cuda 2>"$dir/err" ||
+    status=$?
+[ "$status" -eq 4 ] || [ "$status" -eq 7 ] || fail "cuda: exit code $status"
+[ "$(wc -l <"$dir/err")" -eq 1 ] || fail "cuda: $(cat "$dir/err")"
