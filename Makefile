@@ -136,7 +136,7 @@ lint: ## Format, warnings of two compilers, layers, limits, and that the docs ar
 	scripts/lint
 
 format: ## Formats every source file
-	$(CLANG_FORMAT) -i $$(git ls-files '*.c' '*.h')
+	$(CLANG_FORMAT) -i $$(git ls-files '*.c' '*.h' '*.cu' '*.cuh')
 
 docs: all ## docs/cfg.md and docs/cli.md, from the tables in the program
 	./vov help --markdown cfg > docs/cfg.md

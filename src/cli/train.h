@@ -10,10 +10,10 @@ struct train_job {
     const char *cfg, *data, *out, *weights; /* weights NULL: from random ones */
     bool resume;
     const char *device; /* NULL: the best there is */
-    int threads;    /* 0: all cores */
-    int seed;       /* -1: the cfg's */
-    int eval_every; /* epochs; 0: about 20 times in the run */
-    int keep_every; /* epochs; 0: none stay */
+    int threads;        /* 0: all cores */
+    int seed;           /* -1: the cfg's */
+    int eval_every;     /* epochs; 0: about 20 times in the run */
+    int keep_every;     /* epochs; 0: none stay */
     const char *const *set;
     int n_set;
 };
