@@ -7,6 +7,7 @@
 #define VOV_MULTIBOX_HEAD_H
 
 #include "det/multibox.h"
+#include "det/nms.h"
 #include "det/prior.h"
 #include "head.h"
 
@@ -49,10 +50,20 @@ enum vov_status multibox_truth(struct builder *b, struct err *err);
 enum vov_status multibox_loss(struct builder *b, const char *name, const struct multibox_desc *d,
                               struct tensor *const *in, int n_in, struct err *err);
 
-/* Adds the classes of one prior, with n_classes logits of which the first is the background's,
- * whose probability is over `least` as detections of box b; none where a number is not finite.
- * False: out of memory. */
-bool multibox_add_classes(const real *conf, int n_classes, struct box b, double least,
-                          struct det_list *dets);
+/* One picture's outputs, and what a head does with them. */
+struct multibox_decoder {
+    int n_priors, n_classes; /* the background, class 0, counted */
+    const real *conf;        /* [priors, classes] logits */
+    double conf_thresh;
+    struct nms_desc nms; /* but min_score */
+    /* The box of a prior; false: it is background. */
+    bool (*box)(const void *head, int prior, struct box *box);
+    const void *head;
+};
+
+/* Adds the detections whose probability is over both thresholds, thinned out, none of them from
+ * numbers that are not finite. */
+enum vov_status multibox_decode(const struct multibox_decoder *d, double min_score,
+                                struct det_list *dets, struct err *err);
 
 #endif

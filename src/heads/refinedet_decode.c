@@ -6,10 +6,15 @@
 #include "multibox_head.h"
 #include "refinedet.h"
 
-#include "det/box.h"
 #include "det/coder.h"
 
 #include <math.h>
+
+/* Of one picture, from its first prior on. */
+struct refined {
+    const struct refinedet *r;
+    const real *arm_loc, *arm_conf, *odm_loc;
+};
 
 /* Probability of the second of two logits. */
 static double object_probability(const real *conf)
@@ -17,27 +22,36 @@ static double object_probability(const real *conf)
     return 1 / (1 + exp((double)conf[0] - (double)conf[1]));
 }
 
+static bool refined_box(const void *head, int prior, struct box *box)
+{
+    const struct refined *p = head;
+    const struct refinedet *r = p->r;
+    const size_t i = (size_t)prior;
+
+    if (object_probability(p->arm_conf + i * 2) < r->arm_thresh) {
+        return false;
+    }
+    const struct box anchor = box_decode(&r->arm.priors[i], p->arm_loc + i * 4, r->arm.variance);
+    *box = box_decode(&anchor, p->odm_loc + i * 4, r->odm.variance);
+    return true;
+}
+
 enum vov_status refinedet_decode(const struct head *h, const real *const *out, int image,
                                  double min_score, struct det_list *dets, struct err *err)
 {
     const struct refinedet *r = h->attr;
-    const size_t p = (size_t)r->odm.n_priors, n = (size_t)image * p;
-    const int classes = r->odm.n_classes;
-    const double least = min_score > r->conf_thresh ? min_score : r->conf_thresh;
-    struct nms_desc nms = r->nms;
+    const size_t first = (size_t)image * (size_t)r->odm.n_priors;
+    const struct refined picture = {r, out[REFINEDET_ARM_LOC] + first * 4,
+                                    out[REFINEDET_ARM_CONF] + first * 2,
+                                    out[REFINEDET_ODM_LOC] + first * 4};
+    const real *conf = out[REFINEDET_ODM_CONF] + first * (size_t)r->odm.n_classes;
+    const struct multibox_decoder d = {.n_priors = r->odm.n_priors,
+                                       .n_classes = r->odm.n_classes,
+                                       .conf = conf,
+                                       .conf_thresh = r->conf_thresh,
+                                       .nms = r->nms,
+                                       .box = refined_box,
+                                       .head = &picture};
 
-    for (size_t i = n; i < n + p; i++) {
-        if (object_probability(out[REFINEDET_ARM_CONF] + i * 2) < r->arm_thresh) {
-            continue;
-        }
-        const struct box anchor =
-            box_decode(&r->arm.priors[i - n], out[REFINEDET_ARM_LOC] + i * 4, r->arm.variance);
-        const struct box b = box_decode(&anchor, out[REFINEDET_ODM_LOC] + i * 4, r->odm.variance);
-        if (!multibox_add_classes(out[REFINEDET_ODM_CONF] + i * (size_t)classes, classes, b, least,
-                                  dets)) {
-            return err_nomem(err, sizeof(struct detection));
-        }
-    }
-    nms.min_score = (real)least;
-    return nms_by_class(dets, &nms, err);
+    return multibox_decode(&d, min_score, dets, err);
 }

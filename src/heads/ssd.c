@@ -63,23 +63,34 @@ struct ssd {
     struct nms_desc nms;
 };
 
+struct ssd_boxes {
+    const struct multibox_desc *d;
+    const real *loc; /* [priors, 4] */
+};
+
+static bool ssd_box(const void *head, int prior, struct box *box)
+{
+    const struct ssd_boxes *s = head;
+
+    *box = box_decode(&s->d->priors[prior], s->loc + (size_t)prior * 4, s->d->variance);
+    return true;
+}
+
 static enum vov_status ssd_decode(const struct head *h, const real *const *out, int image,
                                   double min_score, struct det_list *dets, struct err *err)
 {
     const struct ssd *s = h->attr;
-    const size_t p = (size_t)s->d.n_priors, n = (size_t)image * p;
-    const int classes = s->d.n_classes;
-    struct nms_desc nms = s->nms;
+    const size_t first = (size_t)image * (size_t)s->d.n_priors;
+    const struct ssd_boxes boxes = {&s->d, out[SSD_LOC] + first * 4};
+    const struct multibox_decoder d = {.n_priors = s->d.n_priors,
+                                       .n_classes = s->d.n_classes,
+                                       .conf = out[SSD_CONF] + first * (size_t)s->d.n_classes,
+                                       .conf_thresh = s->conf_thresh,
+                                       .nms = s->nms,
+                                       .box = ssd_box,
+                                       .head = &boxes};
 
-    nms.min_score = (real)(min_score > s->conf_thresh ? min_score : s->conf_thresh);
-    for (size_t i = n; i < n + p; i++) {
-        const struct box b = box_decode(&s->d.priors[i - n], out[SSD_LOC] + i * 4, s->d.variance);
-        if (!multibox_add_classes(out[SSD_CONF] + i * (size_t)classes, classes, b,
-                                  (double)nms.min_score, dets)) {
-            return err_nomem(err, sizeof(struct detection));
-        }
-    }
-    return nms_by_class(dets, &nms, err);
+    return multibox_decode(&d, min_score, dets, err);
 }
 
 static const struct head_type head_ssd = {.name = "ssd", .detects = true, .decode = ssd_decode};
