@@ -33,8 +33,8 @@ struct recipe {
 
 /* ---- putting nets together ---- */
 
-static struct tensor *put(struct net *net, const struct op_type *type, const void *attr,
-                          struct tensor *const *in, int n_in)
+static inline struct tensor *put(struct net *net, const struct op_type *type, const void *attr,
+                                 struct tensor *const *in, int n_in)
 {
     struct tensor *out[OP_MAX_OUT] = {NULL};
     struct err err = {0};
@@ -43,7 +43,7 @@ static struct tensor *put(struct net *net, const struct op_type *type, const voi
     return out[0];
 }
 
-static struct tensor *source(struct net *net, int c)
+static inline struct tensor *source(struct net *net, int c)
 {
     struct tensor *x = NULL;
     struct err err = {0};
@@ -53,7 +53,7 @@ static struct tensor *source(struct net *net, int c)
 }
 
 /* What the caller fills: no gradient goes there. */
-static struct tensor *input(struct net *net, int c)
+static inline struct tensor *input(struct net *net, int c)
 {
     const struct shape s = {net->batch, c, NET_SIDE, NET_SIDE};
     struct tensor *x = graph_input(&net->m.graph, "x", s);
@@ -62,74 +62,74 @@ static struct tensor *input(struct net *net, int c)
 }
 
 /* k x k at the same size, with a bias where nothing but it follows. */
-static struct tensor *conv(struct net *net, struct tensor *x, int c, int k, enum act act)
+static inline struct tensor *conv(struct net *net, struct tensor *x, int c, int k, enum act act)
 {
     const struct conv_attr a = {
         .d = {k, k, 1, k / 2, 1, 1}, .out_c = c, .bias = act != ACT_LINEAR, .act = act};
     return put(net, &op_conv, &a, &x, 1);
 }
 
-static struct tensor *norm(struct net *net, struct tensor *x, int groups, enum act act)
+static inline struct tensor *norm(struct net *net, struct tensor *x, int groups, enum act act)
 {
     const struct norm_attr a = {groups, 1e-3, 0.9, act};
     return put(net, &op_norm, &a, &x, 1);
 }
 
-static struct tensor *activation(struct net *net, struct tensor *x, enum act act)
+static inline struct tensor *activation(struct net *net, struct tensor *x, enum act act)
 {
     return put(net, &op_activation, &(struct act_attr){act}, &x, 1);
 }
 
-static struct tensor *conv_norm(struct net *net, struct tensor *x, int c, enum act act)
+static inline struct tensor *conv_norm(struct net *net, struct tensor *x, int c, enum act act)
 {
     return norm(net, conv(net, x, c, 3, ACT_LINEAR), 0, act);
 }
 
-static struct tensor *add(struct net *net, struct tensor *a, struct tensor *b, enum act act)
+static inline struct tensor *add(struct net *net, struct tensor *a, struct tensor *b, enum act act)
 {
     struct tensor *in[2] = {a, b};
     return put(net, &op_add, &(struct act_attr){act}, in, 2);
 }
 
-static struct tensor *concat(struct net *net, struct tensor *a, struct tensor *b)
+static inline struct tensor *concat(struct net *net, struct tensor *a, struct tensor *b)
 {
     struct tensor *in[2] = {a, b};
     return put(net, &op_concat, NULL, in, b != NULL ? 2 : 1);
 }
 
-static struct tensor *slice(struct net *net, struct tensor *x, int first, int c)
+static inline struct tensor *slice(struct net *net, struct tensor *x, int first, int c)
 {
     return put(net, &op_slice, &(struct slice_attr){first, c}, &x, 1);
 }
 
 /* A gate as in squeeze-and-excitation. */
-static struct tensor *gate(struct net *net, struct tensor *x)
+static inline struct tensor *gate(struct net *net, struct tensor *x)
 {
     struct tensor *in[2] = {x, put(net, &op_global_avgpool, NULL, &x, 1)};
     in[1] = conv(net, in[1], x->shape.c, 1, ACT_LOGISTIC);
     return put(net, &op_mul_channel, NULL, in, 2);
 }
 
-static struct tensor *pool(struct net *net, struct tensor *x, const struct op_type *type, int size,
-                           int stride)
+static inline struct tensor *pool(struct net *net, struct tensor *x, const struct op_type *type,
+                                  int size, int stride)
 {
     const int pad = stride == 1 ? size / 2 : 0;
     return put(net, type, &(struct pool_attr){{size, stride, pad}, 2 * pad, false}, &x, 1);
 }
 
-static struct tensor *down_and_up(struct net *net, struct tensor *x)
+static inline struct tensor *down_and_up(struct net *net, struct tensor *x)
 {
     x = pool(net, x, &op_avgpool, 2, 2);
     return put(net, &op_resize, &(struct resize_attr){.scale = 2}, &x, 1);
 }
 
-static struct tensor *dropout(struct net *net, struct tensor *x)
+static inline struct tensor *dropout(struct net *net, struct tensor *x)
 {
     return put(net, &op_dropout, &(struct dropout_attr){0.3}, &x, 1);
 }
 
 /* The parameters of x's producer learn no more. */
-static struct tensor *frozen(struct tensor *x)
+static inline struct tensor *frozen(struct tensor *x)
 {
     for (int i = 0; x->producer != NULL && i < x->producer->n_param; i++) {
         x->producer->param[i]->frozen = true;
@@ -138,7 +138,7 @@ static struct tensor *frozen(struct tensor *x)
 }
 
 /* What the net is for: a loss of x, in inference x itself. */
-static void want(struct net *net, struct tensor *x)
+static inline void want(struct net *net, struct tensor *x)
 {
     struct err err = {0};
     if (net->m.graph.training) {
@@ -152,7 +152,7 @@ static void want(struct net *net, struct tensor *x)
 
 static const enum act smooth[] = {ACT_LINEAR, ACT_LOGISTIC, ACT_MISH, ACT_SWISH};
 
-static struct tensor *any(struct net *net, struct rng *r)
+static inline struct tensor *any(struct net *net, struct rng *r)
 {
     /* Mostly a late one, so that nets are deep. */
     const int back =
@@ -160,7 +160,7 @@ static struct tensor *any(struct net *net, struct rng *r)
     return net->t[net->n_t - 1 - back];
 }
 
-static struct tensor *any_of(struct net *net, struct rng *r, int c)
+static inline struct tensor *any_of(struct net *net, struct rng *r, int c)
 {
     struct tensor *x = any(net, r);
     for (int i = 0; i < 8 && x->shape.c != c; i++) {
@@ -169,7 +169,7 @@ static struct tensor *any_of(struct net *net, struct rng *r, int c)
     return x->shape.c == c ? x : conv(net, x, c, 1, ACT_LINEAR);
 }
 
-static struct tensor *random_concat(struct net *net, struct rng *r)
+static inline struct tensor *random_concat(struct net *net, struct rng *r)
 {
     struct tensor *in[4];
     const int n = 1 + rng_int(r, 4);
@@ -181,7 +181,7 @@ static struct tensor *random_concat(struct net *net, struct rng *r)
     return c <= 16 ? put(net, &op_concat, NULL, in, n) : conv(net, in[0], 2, 1, ACT_LINEAR);
 }
 
-static struct tensor *random_node(struct net *net, struct rng *r)
+static inline struct tensor *random_node(struct net *net, struct rng *r)
 {
     const enum act act = smooth[rng_int(r, 4)], fused = smooth[rng_int(r, 2)];
     struct tensor *x = any(net, r);
@@ -209,7 +209,7 @@ static struct tensor *random_node(struct net *net, struct rng *r)
     }
 }
 
-static void random_net(struct net *net, int seed)
+static inline void random_net(struct net *net, int seed)
 {
     struct rng r = rng_open(7, RNG_TEST, (uint64_t)seed, 0);
     const int n = 4 + rng_int(&r, 24);
@@ -234,8 +234,8 @@ static void random_net(struct net *net, int seed)
 
 /* ---- building, filling, running ---- */
 
-static void net_from_text(const struct recipe *r, int batch, const struct model_options *how,
-                          struct net *net)
+static inline void net_from_text(const struct recipe *r, int batch, const struct model_options *how,
+                                 struct net *net)
 {
     struct model_options opt = *how;
     struct err_list errs = {0};
@@ -246,8 +246,8 @@ static void net_from_text(const struct recipe *r, int batch, const struct model_
                   "%s: %s", r->name, errs.item[0].msg);
 }
 
-static void net_build(const struct recipe *r, int batch, const struct model_options *how,
-                      struct net *net)
+static inline void net_build(const struct recipe *r, int batch, const struct model_options *how,
+                             struct net *net)
 {
     struct err err = {0};
     *net = (struct net){.batch = batch};
@@ -262,7 +262,7 @@ static void net_build(const struct recipe *r, int batch, const struct model_opti
     }
 }
 
-static struct rng rng_of_name(const char *name)
+static inline struct rng rng_of_name(const char *name)
 {
     uint64_t key = 1;
     for (; *name != '\0'; name++) {
@@ -272,7 +272,7 @@ static struct rng rng_of_name(const char *name)
 }
 
 /* A number of a parameter that keeps the net's values near 1. */
-static real param_number(const struct tensor *t, double v)
+static inline real param_number(const struct tensor *t, double v)
 {
     const bool value = t->shape.h == NET_SIDE; /* a source's */
     switch (t->kind) {
@@ -287,7 +287,7 @@ static real param_number(const struct tensor *t, double v)
     }
 }
 
-static void fill_params(struct params *p)
+static inline void fill_params(struct params *p)
 {
     for (int i = 0; i < p->n; i++) {
         const struct tensor *t = p->tensor[i];
@@ -302,7 +302,7 @@ static void fill_params(struct params *p)
     }
 }
 
-static void fill_inputs(struct net *net)
+static inline void fill_inputs(struct net *net)
 {
     for (int i = 0; i < net->m.graph.n_tensors; i++) {
         const struct tensor *t = net->m.graph.tensors[i];
@@ -319,7 +319,7 @@ static void fill_inputs(struct net *net)
 }
 
 /* Memory, and parameters filled and folded. */
-static void net_open(struct net *net, struct backend *be, const struct plan_options *opt)
+static inline void net_open(struct net *net, struct backend *be, const struct plan_options *opt)
 {
     struct err err = {0};
     ck_assert_msg(exec_open(&net->m.graph, be, opt, &net->m.exec, &err) == VOV_OK, "%s", err.msg);
@@ -328,14 +328,14 @@ static void net_open(struct net *net, struct backend *be, const struct plan_opti
     ck_assert(fold_weights(&net->m.graph, &net->m.exec.params) == VOV_OK);
 }
 
-static void net_forward(struct net *net)
+static inline void net_forward(struct net *net)
 {
     struct err err = {0};
     fill_inputs(net);
     ck_assert_msg(exec_forward(&net->m.exec, NET_KEY, &err) == VOV_OK, "%s", err.msg);
 }
 
-static double net_loss(const struct net *net)
+static inline double net_loss(const struct net *net)
 {
     double sum = 0;
     for (int i = 0; i < net->m.graph.n_tensors; i++) {
