@@ -113,13 +113,15 @@ $O/tests/stub/%.so: tests/stub/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
+include tests/cudasim/cudasim.mk
+
 tests: $(TESTS) $(STUBS)
 
 objects: $O/src/main.o $(OBJ) $(TEST_SRC:%.c=$O/%.o) $(patsubst %.c,$O/%.o,$(wildcard tests/stub/*.c))
 $O/tests/%.o: CPPFLAGS += -Itests
 
-check: all $(TESTS) $(STUBS) ## All tests
-	scripts/run-tests $O $(TESTS) $(CLI_TESTS)
+check: all $(TESTS) $(STUBS) $(CUDA_TEST_NEEDS) ## All tests
+	scripts/run-tests $O $(TESTS) $(CLI_TESTS) $(CUDA_TESTS)
 
 test-grad: ## Gradients against finite differences, in double precision
 	$(MAKE) KIND=double tests

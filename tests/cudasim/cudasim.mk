@@ -1,0 +1,54 @@
+# The simulated GPU and its tests. $O/cusim holds it under the names of the CUDA libraries: a program
+# or a plug-in that is linked to the real ones runs on it with LD_LIBRARY_PATH=$O/cusim.
+CUDA_HOME ?= /usr/local/cuda
+NVCC      ?= $(CUDA_HOME)/bin/nvcc
+# What the tests' PTX is made for. The simulator knows what nvcc makes for 75 to 121.
+CUSIM_ARCH ?= 80
+
+CUSIM_OBJ  := $(patsubst %.c,$O/%.o,$(wildcard tests/cudasim/*.c))
+CUSIM_LIB  := $O/cusim/libcusim.so
+CUSIM_SO   := $(addprefix $O/cusim/,libcudart.so.13 libcudnn.so.9 libcublas.so.13)
+CUSIM_TEST := $(patsubst %.cu,$O/%,$(wildcard tests/cudasim/test_*.cu))
+CUSIM_BUGS := $(patsubst %.cu,$O/%,$(wildcard tests/cudasim/bugs/*.cu))
+
+# The lint compiles it too.
+objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
+
+ifneq ($(wildcard $(NVCC)),)
+CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh)
+CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_TEST) $(CUSIM_BUGS)
+endif
+
+# Sums are not joined to fused ones: the PTX says which are.
+$(CUSIM_OBJ): CPPFLAGS += -isystem $(CUDA_HOME)/include
+$(CUSIM_OBJ): CFLAGS += -O3 -march=native -ffp-contract=off -fvisibility=default
+
+$(CUSIM_LIB): $(CUSIM_OBJ) tests/cudasim/exports.map
+	@mkdir -p $(@D)
+	$(SAY) "  link   $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcudart.so.13 \
+	    -Wl,--version-script=tests/cudasim/exports.map -o $@ $(CUSIM_OBJ) -lm -pthread
+
+$(CUSIM_SO): $(CUSIM_LIB)
+	@ln -sf $(<F) $@
+
+$O/tests/cudasim/%.o: tests/cudasim/%.cu tests/cudasim/cudasim.mk
+	@mkdir -p $(@D)
+	$(SAY) "  nvcc   $<"
+	$(Q)$(NVCC) -std=c++17 -O2 -g -lineinfo --no-compress -Itests/cudasim -MD -MP \
+	    -gencode arch=compute_$(CUSIM_ARCH),code=compute_$(CUSIM_ARCH) \
+	    -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -c -o $@ $<
+
+$(CUSIM_TEST) $(CUSIM_BUGS): %: %.o $(CUSIM_SO)
+	$(SAY) "  link   $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $< $(CUSIM_SO) -Wl,-rpath,$(abspath $O/cusim) -lstdc++ -lm
+
+check-cuda: $(CUDA_TEST_NEEDS) ## The CUDA backend on the simulated GPU; skipped without nvcc
+ifneq ($(wildcard $(NVCC)),)
+	scripts/run-tests $O $(CUDA_TESTS)
+else
+	@echo "skip  check-cuda: no nvcc at $(NVCC)"
+endif
+
+.PHONY: check-cuda
+-include $(CUSIM_OBJ:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)

@@ -1,0 +1,315 @@
+/* exec.c - runs grids: blocks in the order asked for, their warps from barrier to barrier, lanes of
+ * a warp together wherever they are at the same place.
+ */
+#include "exec.h"
+
+#include "race.h"
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of libstdc++, if the program has it. */
+extern char *__cxa_demangle(const char *name, char *room, size_t *size, int *status)
+    __attribute__((weak));
+
+void exec_report(const struct warp *w, const struct instruction *in, int lane, enum exec_kind kind,
+                 const char *format, ...)
+{
+    struct block *b = w->block;
+    struct instruction *told = &b->kernel->code[in - b->kernel->code];
+    char place[200], text[300];
+    if (told->told & 1u << kind) {
+        return;
+    }
+    told->told |= 1u << kind;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *readable = __cxa_demangle ? __cxa_demangle(b->kernel->name, NULL, NULL, NULL) : NULL;
+    const uint32_t thread = (uint32_t)(w->index * 32 + lane);
+    sim_report_at(ptx_place(b->kernel->module, in->location, place, sizeof place),
+                  "%.80s block (%u,%u,%u) thread (%u,%u,%u): %s",
+                  readable ? readable : b->kernel->name, b->id.x, b->id.y, b->id.z,
+                  thread % b->size.x, thread / b->size.x % b->size.y,
+                  thread / (b->size.x * b->size.y), text);
+    free(readable);
+}
+
+/* The lanes at the lowest place of those that can run; *limit is the next place where others are.
+ */
+static uint32_t choose(const struct warp *w, uint32_t *at, uint32_t *limit)
+{
+    const uint32_t ready = w->live & ~w->waiting;
+    uint32_t group = 0;
+    *at = *limit = UINT32_MAX;
+    for (uint32_t rest = ready; rest; rest &= rest - 1) {
+        const int lane = exec_first(rest);
+        const uint32_t here = w->at[lane];
+        if (here < *at) {
+            *limit = *at;
+            *at = here;
+            group = 0;
+        } else if (here > *at && here < *limit) {
+            *limit = here;
+        }
+        group |= here == *at ? 1u << lane : 0;
+    }
+    return group;
+}
+
+static void place(struct warp *w, uint32_t lanes, uint32_t at)
+{
+    for (; lanes; lanes &= lanes - 1) {
+        w->at[exec_first(lanes)] = at;
+    }
+}
+
+static void jump_by_table(struct warp *w, const struct instruction *in, uint32_t lanes)
+{
+    const struct jump_table *t = &w->block->kernel->tables[in->target];
+    for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+        const int lane = exec_first(rest);
+        const uint32_t i = exec_operand(w, in, 0)->u[lane];
+        if (i < t->count) {
+            w->at[lane] = t->targets[i];
+        } else {
+            exec_report(w, in, lane, EXEC_OTHER, "jump by entry %u of a table of %zu", i, t->count);
+            w->live &= ~(1u << lane);
+        }
+    }
+}
+
+/* What only the scheduler can do, for the lanes that take part; all of the group are placed. */
+static void flow(struct warp *w, const struct instruction *in, uint32_t lanes, uint32_t group,
+                 uint32_t at)
+{
+    place(w, group, at + 1);
+    switch (in->flow) {
+    case FLOW_NONE:
+        break;
+    case FLOW_BRANCH:
+        place(w, lanes, in->target);
+        break;
+    case FLOW_TABLE:
+        jump_by_table(w, in, lanes);
+        break;
+    case FLOW_EXIT:
+        w->live &= ~lanes;
+        break;
+    case FLOW_BARRIER:
+        w->waiting |= lanes;
+        for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+            w->barrier[exec_first(rest)] = at;
+        }
+        break;
+    }
+}
+
+static inline uint32_t taking_part(const struct warp *w, const struct instruction *in,
+                                   uint32_t group)
+{
+    if (in->predicate == PTX_NO_OPERAND) {
+        return group;
+    }
+    const uint32_t p = w->registers[in->predicate].u[0];
+    return group & (in->predicate_not ? ~p : p);
+}
+
+/* Runs a warp until all its lanes wait or have returned. */
+static void run_warp(struct warp *w)
+{
+    const struct instruction *code = w->block->kernel->code;
+    uint32_t at, limit;
+    for (uint32_t group = choose(w, &at, &limit); group; group = choose(w, &at, &limit)) {
+        const uint32_t live = w->live;
+        while (at < limit && w->live == live && !code[at].flow) {
+            const struct instruction *in = &code[at];
+            const uint32_t lanes = taking_part(w, in, group);
+            if (lanes) {
+                in->run(w, in, lanes);
+            }
+            w->block->steps++;
+            at++;
+        }
+        place(w, group, at);
+        if (at < limit && w->live == live) {
+            flow(w, &code[at], taking_part(w, &code[at], group), group, at);
+            w->block->steps++;
+        }
+        if (w->block->steps > sim_settings.steps) {
+            exec_report(w, &code[at], exec_first(group), EXEC_OTHER, "the block does not end");
+            w->live = 0;
+        }
+    }
+}
+
+static uint32_t special_value(const struct block *b, int special, uint32_t thread)
+{
+    const uint32_t lane = thread % 32;
+    const uint32_t values[SPECIALS] = {
+        [SPECIAL_TID_X] = thread % b->size.x,
+        [SPECIAL_TID_Y] = thread / b->size.x % b->size.y,
+        [SPECIAL_TID_Z] = thread / (b->size.x * b->size.y),
+        [SPECIAL_NTID_X] = b->size.x,
+        [SPECIAL_NTID_Y] = b->size.y,
+        [SPECIAL_NTID_Z] = b->size.z,
+        [SPECIAL_CTAID_X] = b->id.x,
+        [SPECIAL_CTAID_Y] = b->id.y,
+        [SPECIAL_CTAID_Z] = b->id.z,
+        [SPECIAL_NCTAID_X] = b->grid.x,
+        [SPECIAL_NCTAID_Y] = b->grid.y,
+        [SPECIAL_NCTAID_Z] = b->grid.z,
+        [SPECIAL_LANE] = lane,
+        [SPECIAL_WARP] = thread / 32,
+        [SPECIAL_MASK_EQ] = 1u << lane,
+        [SPECIAL_MASK_LT] = (1u << lane) - 1,
+        [SPECIAL_MASK_LE] = (2u << lane) - 1,
+        [SPECIAL_MASK_GT] = ~((2u << lane) - 1),
+        [SPECIAL_MASK_GE] = ~((1u << lane) - 1),
+        [SPECIAL_DYNAMIC_SHARED] = (uint32_t)b->dynamic_bytes,
+    };
+    return values[special];
+}
+
+static void start_warp(struct warp *w)
+{
+    const struct block *b = w->block;
+    const int threads = b->threads - w->index * 32;
+    w->live = threads >= 32 ? UINT32_MAX : (1u << threads) - 1;
+    w->waiting = 0;
+    memset(w->at, 0, sizeof w->at);
+    memset(w->local_written, 0, 32 * (size_t)b->kernel->local_bytes);
+    for (int i = 0; i < SPECIALS; i++) {
+        const int32_t r = b->kernel->specials[i];
+        for (int lane = 0; lane < 32 && r != PTX_NO_OPERAND; lane++) {
+            w->registers[r].u[lane] = special_value(b, i, (uint32_t)(w->index * 32 + lane));
+        }
+    }
+}
+
+/* One turn: each warp runs to its next barrier or its end. */
+static void run_warps(struct block *b)
+{
+    const int n = b->warp_count;
+    const int start = sim_settings.order == CUSIM_RANDOM ? (int)sim_random((uint64_t)n) : 0;
+    for (int i = 0; i < n; i++) {
+        run_warp(&b->warps[sim_settings.order == CUSIM_REVERSED ? n - 1 - i : (start + i) % n]);
+    }
+}
+
+static void count_lanes(const struct block *b, int *live, int *waiting)
+{
+    *live = *waiting = 0;
+    for (int i = 0; i < b->warp_count; i++) {
+        *live += __builtin_popcount(b->warps[i].live);
+        *waiting += __builtin_popcount(b->warps[i].live & b->warps[i].waiting);
+    }
+}
+
+/* All threads that still run wait: they must be all there are, and at one barrier. */
+static void pass_barrier(struct block *b, int waiting)
+{
+    const struct instruction *code = b->kernel->code;
+    const struct warp *first = NULL;
+    uint32_t at = 0;
+    for (int i = 0; i < b->warp_count; i++) {
+        struct warp *w = &b->warps[i];
+        for (uint32_t rest = w->waiting & w->live; rest; rest &= rest - 1) {
+            const int lane = exec_first(rest);
+            if (!first) {
+                first = w;
+                at = w->barrier[lane];
+                if (waiting < b->threads) {
+                    exec_report(w, &code[at], lane, EXEC_BARRIER,
+                                "__syncthreads reached by %d of %d threads; the others have "
+                                "returned",
+                                waiting, b->threads);
+                }
+            } else if (w->barrier[lane] != at) {
+                exec_report(w, &code[w->barrier[lane]], lane, EXEC_BARRIER,
+                            "threads of one block wait at different __syncthreads");
+            }
+        }
+        w->waiting = 0;
+    }
+    b->epoch++;
+}
+
+static void run_block(struct block *b)
+{
+    b->epoch = 0;
+    b->steps = 0;
+    race_new_block();
+    memset(b->shared, 0xff, b->shared_bytes);
+    memset(b->shared_written, 0, b->shared_bytes);
+    for (int i = 0; i < b->warp_count; i++) {
+        start_warp(&b->warps[i]);
+    }
+    for (;;) {
+        int live, waiting;
+        run_warps(b);
+        count_lanes(b, &live, &waiting);
+        if (live == 0) {
+            return;
+        }
+        pass_barrier(b, waiting);
+    }
+}
+
+static void open_block(struct block *b)
+{
+    const struct kernel *k = b->kernel;
+    b->threads = (int)(b->size.x * b->size.y * b->size.z);
+    b->warp_count = (b->threads + 31) / 32;
+    b->shared = sim_alloc(b->shared_bytes);
+    b->shared_written = sim_alloc(b->shared_bytes);
+    b->warps = sim_alloc((size_t)b->warp_count * sizeof *b->warps);
+    for (int i = 0; i < b->warp_count; i++) {
+        struct warp *w = &b->warps[i];
+        w->block = b;
+        w->index = i;
+        w->registers = sim_alloc(k->registers * sizeof *w->registers);
+        w->local = sim_alloc(32 * (size_t)k->local_bytes);
+        w->local_written = sim_alloc(32 * (size_t)k->local_bytes);
+    }
+}
+
+static void close_block(struct block *b)
+{
+    for (int i = 0; i < b->warp_count; i++) {
+        free(b->warps[i].registers);
+        free(b->warps[i].local);
+        free(b->warps[i].local_written);
+    }
+    free(b->warps);
+    free(b->shared);
+    free(b->shared_written);
+}
+
+void exec_grid(const struct kernel *k, struct dims grid, struct dims size, const void *params,
+               size_t dynamic_bytes)
+{
+    struct block b = {.kernel = k,
+                      .grid = grid,
+                      .size = size,
+                      .params = params,
+                      .shared_bytes = k->shared_bytes + dynamic_bytes,
+                      .dynamic_bytes = dynamic_bytes};
+    const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+    const uint64_t start = sim_settings.order == CUSIM_RANDOM ? sim_random(blocks) : 0;
+    race_new_launch();
+    open_block(&b);
+    for (uint64_t i = 0; i < blocks; i++) {
+        const uint64_t n =
+            sim_settings.order == CUSIM_REVERSED ? blocks - 1 - i : (start + i) % blocks;
+        b.id = (struct dims){(uint32_t)(n % grid.x), (uint32_t)(n / grid.x % grid.y),
+                             (uint32_t)(n / ((uint64_t)grid.x * grid.y))};
+        b.number = (uint32_t)n;
+        run_block(&b);
+    }
+    close_block(&b);
+}

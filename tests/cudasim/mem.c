@@ -1,0 +1,257 @@
+/* mem.c - allocations of the simulated GPU, the state of their bytes, and pinned host memory. */
+#include "mem.h"
+
+#include "sim.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define RED_ZONE 65536u
+#define ALIGNMENT 256u /* as cudaMalloc promises */
+
+unsigned char *mem_bytes;
+unsigned char *mem_states;
+
+struct allocation {
+    uint64_t address;
+    size_t bytes;
+    bool freed, variable;
+    sim_site site; /* where it was made */
+};
+
+struct pinned {
+    unsigned char *p;
+    size_t bytes;
+    sim_site site;
+};
+
+/* Allocations in the order of their addresses. */
+static struct {
+    struct allocation *all;
+    size_t count;
+    uint64_t next;
+    size_t used;
+    struct pinned *pinned;
+    size_t pinned_count;
+    struct sigaction previous;
+} memory = {.next = MEM_BASE + RED_ZONE};
+
+/* The last allocation that starts at or below the address; NULL if none does. */
+static struct allocation *find(uint64_t address)
+{
+    size_t low = 0, high = memory.count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (memory.all[middle].address <= address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low > 0 ? &memory.all[low - 1] : NULL;
+}
+
+const char *mem_describe(uint64_t address, char *text, size_t size)
+{
+    if (address - MEM_BASE >= MEM_BYTES) {
+        snprintf(text, size, "%s",
+                 address < 4096                   ? "a null pointer"
+                 : mem_is_pinned((void *)address) ? "pinned host memory"
+                                                  : "host memory or nothing");
+        return text;
+    }
+    const struct allocation *a = find(address);
+    if (!a) {
+        snprintf(text, size, "below every allocation");
+        return text;
+    }
+    const bool inside = address < a->address + a->bytes;
+    const size_t distance = address - a->address - (inside ? 0 : a->bytes);
+    snprintf(text, size,
+             inside ? "byte %zu of allocation #%td (%zu bytes%s)"
+                    : "%zu bytes past the end of allocation #%td (%zu bytes%s)",
+             distance, a - memory.all, a->bytes, a->freed ? ", freed" : "");
+    return text;
+}
+
+static void *reserve(void *at, size_t bytes, int protection, int flags)
+{
+    void *p =
+        mmap(at, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    if (p == MAP_FAILED) {
+        sim_unfit("cannot reserve %zu bytes of addresses", bytes);
+    }
+    return p;
+}
+
+/* The instruction after the one that faulted, as a return address would be. */
+static sim_site fault_site(const void *context)
+{
+#ifdef __x86_64__
+    const ucontext_t *c = context;
+    return (const char *)c->uc_mcontext.gregs[REG_RIP] + 1;
+#else
+    (void)context;
+    return NULL;
+#endif
+}
+
+/* The host touched an address that it may not: if the device's, say whose; else as if uncaught. */
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    char text[128], place[160];
+    if (mem_is_device(info->si_addr)) {
+        sim_report_at(site_place(fault_site(context), place, sizeof place),
+                      "host code touched device memory at %p: %s", info->si_addr,
+                      mem_describe((uint64_t)info->si_addr, text, sizeof text));
+        fflush(NULL);
+        _exit(CUSIM_EXIT);
+    }
+    sigaction(signal_number, &memory.previous, NULL);
+}
+
+void mem_start(void)
+{
+    reserve((void *)MEM_BASE, MEM_BYTES, PROT_NONE, MAP_FIXED_NOREPLACE);
+    mem_bytes = reserve(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, 0);
+    mem_states = reserve(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, 0);
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &action, &memory.previous);
+}
+
+void *mem_new(size_t bytes, bool variable)
+{
+    const size_t zone = bytes < RED_ZONE ? RED_ZONE : bytes;
+    const uint64_t address = memory.next;
+    if (bytes == 0 || bytes > sim_settings.memory - memory.used || zone > MEM_BYTES / 4 ||
+        address + bytes + zone > MEM_BASE + MEM_BYTES) {
+        return NULL;
+    }
+    memory.next = (address + bytes + zone + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    memory.all = sim_grow(memory.all, memory.count, sizeof *memory.all);
+    memory.all[memory.count++] = (struct allocation){
+        .address = address, .bytes = bytes, .variable = variable, .site = sim_current_site()};
+    memory.used += bytes;
+    memset(mem_states + (address - MEM_BASE), MEM_LIVE, bytes);
+    memset(mem_bytes + (address - MEM_BASE), 0xff, bytes);
+    return (void *)address;
+}
+
+bool mem_free(const char *who, void *p)
+{
+    char text[128];
+    struct allocation *a = mem_is_device(p) ? find((uint64_t)p) : NULL;
+    if (!a || a->address != (uint64_t)p || a->freed || a->variable) {
+        sim_report("%s(%p): %s: %s", who, p,
+                   a && a->freed && a->address == (uint64_t)p ? "freed twice"
+                                                              : "not the start of an allocation",
+                   mem_describe((uint64_t)p, text, sizeof text));
+        return false;
+    }
+    a->freed = true;
+    memory.used -= a->bytes;
+    memset(mem_states + (a->address - MEM_BASE), MEM_FREED, a->bytes);
+    memset(mem_bytes + (a->address - MEM_BASE), 0xff, a->bytes);
+    return true;
+}
+
+size_t mem_used(void)
+{
+    return memory.used;
+}
+
+bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
+{
+    char text[128];
+    if (n == 0) {
+        return true;
+    }
+    if (!mem_is_device(p)) {
+        sim_report("%s: %p is not device memory: %s", who, p,
+                   mem_describe((uint64_t)p, text, sizeof text));
+        return false;
+    }
+    const unsigned char *state = mem_states + ((uint64_t)p - MEM_BASE);
+    const unsigned char wanted = access == MEM_WRITE ? MEM_LIVE : MEM_LIVE | MEM_WRITTEN;
+    size_t i = 0;
+    while (i < n && (state[i] & wanted) == wanted) {
+        i++;
+    }
+    if (i == n) {
+        return true;
+    }
+    sim_report("%s: %s of %zu bytes at %p: %s", who,
+               state[i] & MEM_FREED     ? "use after free"
+               : !(state[i] & MEM_LIVE) ? "out of bounds"
+                                        : "read of what nothing has written",
+               n, p, mem_describe((uint64_t)p + i, text, sizeof text));
+    return false;
+}
+
+void mem_mark_written(const void *p, size_t n)
+{
+    memset(mem_states + ((uint64_t)p - MEM_BASE), MEM_LIVE | MEM_WRITTEN, n);
+}
+
+bool mem_is_pinned(const void *p)
+{
+    for (size_t i = 0; i < memory.pinned_count; i++) {
+        if ((uint64_t)p - (uint64_t)memory.pinned[i].p < memory.pinned[i].bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void *mem_new_pinned(size_t bytes)
+{
+    unsigned char *p = sim_alloc(bytes);
+    memset(p, 0xff, bytes);
+    memory.pinned = sim_grow(memory.pinned, memory.pinned_count, sizeof *memory.pinned);
+    memory.pinned[memory.pinned_count++] = (struct pinned){p, bytes, sim_current_site()};
+    return p;
+}
+
+bool mem_free_pinned(const char *who, void *p)
+{
+    for (size_t i = 0; i < memory.pinned_count; i++) {
+        if (memory.pinned[i].p == p) {
+            free(p);
+            memory.pinned[i] = memory.pinned[--memory.pinned_count];
+            return true;
+        }
+    }
+    sim_report("%s(%p): not the start of pinned memory", who, p);
+    return false;
+}
+
+size_t mem_alive(void)
+{
+    size_t alive = memory.pinned_count;
+    for (size_t i = 0; i < memory.count; i++) {
+        alive += !memory.all[i].freed && !memory.all[i].variable;
+    }
+    return alive;
+}
+
+void mem_report_leaks(void)
+{
+    char place[160];
+    for (size_t i = 0; i < memory.count; i++) {
+        const struct allocation *a = &memory.all[i];
+        if (!a->freed && !a->variable) {
+            sim_report_at(site_place(a->site, place, sizeof place),
+                          "leak: allocation #%zu of %zu bytes", i, a->bytes);
+        }
+    }
+    for (size_t i = 0; i < memory.pinned_count; i++) {
+        const struct pinned *p = &memory.pinned[i];
+        sim_report_at(site_place(p->site, place, sizeof place),
+                      "leak: %zu bytes of pinned host memory", p->bytes);
+    }
+}

@@ -1,0 +1,69 @@
+/* mem.h - the memory of the simulated GPU.
+ *
+ * Device addresses lie in one reserved range that the host can neither read nor write, so host code
+ * that follows a device pointer faults at once. The bytes themselves are kept in a second mapping,
+ * and one byte of state for each of them in a third. Addresses are never used again, and a red zone
+ * as large as the allocation follows it, so that a late or wild pointer always meets bytes that are
+ * known to be nobody's.
+ */
+#ifndef VOV_TESTS_CUDASIM_MEM_H
+#define VOV_TESTS_CUDASIM_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEM_BASE 0x200000000000u
+#define MEM_BYTES ((uint64_t)1 << 36)
+
+/* The state of a byte: the bits of a live one that was written are MEM_LIVE | MEM_WRITTEN. */
+enum mem_state { MEM_LIVE = 1, MEM_WRITTEN = 2, MEM_FREED = 4 };
+
+enum mem_access { MEM_READ, MEM_WRITE };
+
+extern unsigned char *mem_bytes;  /* byte i of the device is mem_bytes[address - MEM_BASE] */
+extern unsigned char *mem_states; /* and its state, mem_states[address - MEM_BASE] */
+
+/* Maps the memory and catches the faults of the host. */
+void mem_start(void);
+
+static inline bool mem_is_device(const void *p)
+{
+    return (uint64_t)p - MEM_BASE < MEM_BYTES;
+}
+
+/* The host's view of a device pointer. */
+static inline void *mem_host(const void *device)
+{
+    return mem_bytes + ((uint64_t)device - MEM_BASE);
+}
+
+/* New memory, full of NaN; NULL if there is not enough. `variable`: a variable of a module, which
+ * nobody frees. Zero bytes give a NULL, as cudaMalloc does.
+ */
+void *mem_new(size_t bytes, bool variable);
+
+/* Gives an allocation back. False and a report in the name of `who` if p is not the start of one.
+ */
+bool mem_free(const char *who, void *p);
+
+/* Bytes in use. */
+size_t mem_used(void);
+
+/* Whether a library call may read or write n bytes at p. If not: false and a report. */
+bool mem_check(const char *who, const void *p, size_t n, enum mem_access access);
+
+void mem_mark_written(const void *p, size_t n);
+
+/* Names an address: "12 bytes past the end of allocation #3 (4096 bytes)". Returns text. */
+const char *mem_describe(uint64_t address, char *text, size_t size);
+
+/* Pinned host memory: p points into it; and its making and ending. */
+bool mem_is_pinned(const void *p);
+void *mem_new_pinned(size_t bytes);
+bool mem_free_pinned(const char *who, void *p);
+
+size_t mem_alive(void);
+void mem_report_leaks(void);
+
+#endif
