@@ -17,7 +17,7 @@ records() {
         head -c 3072 /dev/zero | tr '\0' "\\$(printf %o $((20 * (label + 2))))"
     done
 }
-for i in 1 2 3 4; do
+for _ in 1 2 3 4; do
     records 0 1 2 3 4 5 6 7 8 9 >>"$tmp/a.bin"
 done
 records 9 8 7 6 5 4 3 2 1 0 >"$tmp/b.bin"
