@@ -53,11 +53,38 @@ static bool same_shape(const struct st_tensor *a, struct shape b)
     }
 }
 
+/* PyTorch's name for a parameter: "bn1.running_mean" for "bn1/mean". False: too long. */
+static bool torch_name(const char *name, char *out, size_t size)
+{
+    static const char *const word[][2] = {
+        {"gamma", "weight"}, {"beta", "bias"}, {"mean", "running_mean"}, {"var", "running_var"}};
+    const char *last = strrchr(name, '/');
+    const int stem = last != NULL ? (int)(last - name) : 0;
+    const char *end = last != NULL ? last + 1 : name;
+
+    for (int i = 0; i < 4; i++) {
+        end = strcmp(end, word[i][0]) == 0 ? word[i][1] : end;
+    }
+    const int n = snprintf(out, size, "%.*s%s%s", stem, name, last != NULL ? "." : "", end);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = *c == '/' ? '.' : *c;
+    }
+    return n > 0 && (size_t)n < size;
+}
+
+/* Under our name, or PyTorch's. */
 static const struct st_tensor *find(const struct weights_file *f, const char *name)
 {
-    char key[512];
+    char key[512], theirs[400];
     const int n = snprintf(key, sizeof key, "%s%s", f->prefix, name);
-    return n > 0 && (size_t)n < sizeof key ? safetensors_find(f->st, key) : NULL;
+    const struct st_tensor *t =
+        n > 0 && (size_t)n < sizeof key ? safetensors_find(f->st, key) : NULL;
+
+    if (t == NULL && torch_name(name, theirs, sizeof theirs)) {
+        snprintf(key, sizeof key, "%s%s", f->prefix, theirs);
+        t = safetensors_find(f->st, key);
+    }
+    return t;
 }
 
 static void note_misshapen(struct weights_report *r, const struct st_tensor *t, struct shape want)
@@ -73,18 +100,23 @@ static void note_misshapen(struct weights_report *r, const struct st_tensor *t, 
     list(r->misshapen_names, sizeof r->misshapen_names, text);
 }
 
-/* The name behind the prefix, or NULL when s is no concern of f. */
-static const char *name_in(const struct weights_file *f, const struct st_tensor *s)
+/* Whether s is a concern of f: has the prefix, and is no momentum, nor PyTorch's count of the
+ * batches that a norm has seen. */
+static bool is_in(const struct weights_file *f, const struct st_tensor *s)
 {
+    static const char count[] = ".num_batches_tracked";
     const size_t n = strlen(f->prefix), n_momentum = strlen(WEIGHTS_MOMENTUM);
+    const size_t length = strlen(s->name);
+
     if (strncmp(s->name, f->prefix, n) != 0 ||
         (n == 0 && strncmp(s->name, WEIGHTS_MOMENTUM, n_momentum) == 0)) {
-        return NULL;
+        return false;
     }
-    return s->name + n;
+    return length < sizeof count || strcmp(s->name + length + 1 - sizeof count, count) != 0;
 }
 
-static void compare(const struct weights_file *f, const struct params *p, int n_params,
+/* used: [f->st->n], cleared. */
+static void compare(const struct weights_file *f, const struct params *p, int n_params, bool *used,
                     struct weights_report *r)
 {
     for (int i = 0; i < n_params; i++) {
@@ -96,15 +128,17 @@ static void compare(const struct weights_file *f, const struct params *p, int n_
         if (s == NULL) {
             r->missing++;
             list(r->missing_names, sizeof r->missing_names, t->name);
-        } else if (!same_shape(s, t->shape)) {
+            continue;
+        }
+        used[s - f->st->tensor] = true;
+        if (!same_shape(s, t->shape)) {
             note_misshapen(r, s, t->shape);
         } else {
             r->matched++;
         }
     }
     for (int i = 0; i < f->st->n; i++) {
-        const char *name = name_in(f, &f->st->tensor[i]);
-        if (name != NULL && params_find(p, name) == NULL) {
+        if (!used[i] && is_in(f, &f->st->tensor[i])) {
             r->extra++;
             list(r->extra_names, sizeof r->extra_names, f->st->tensor[i].name);
         }
@@ -183,7 +217,12 @@ enum vov_status weights_load(const struct weights_file *f, struct params *p, rea
 {
     struct weights_report own = {0};
     const int n = params_of(p, which);
-    compare(f, p, n, &own);
+    bool *used = mem_alloc((size_t)f->st->n + 1, sizeof *used);
+    if (used == NULL) {
+        return err_nomem(err, (size_t)f->st->n);
+    }
+    compare(f, p, n, used, &own);
+    mem_free(used);
     if (report != NULL) {
         *report = own;
     } else if (own.misshapen > 0 || own.missing > 0 || own.extra > 0) {

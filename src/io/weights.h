@@ -21,7 +21,8 @@ struct weights_file {
 };
 
 /*
- * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name. With a
+ * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name, or PyTorch's
+ * name for it: dots for slashes; of norms weight, bias, running_mean, running_var. With a
  * report what fits is taken and the report says the rest; without one anything that does not fit
  * is an error, VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite;
  * what came before it has been taken then.

@@ -24,6 +24,7 @@ static const char *const all_sections =
     "[transition]\nname=tap\npool=0\n"
     "[downsample]\nwidth=3\n"
     "[two_way_dense]\nlayers=2\ngrowth=4\nbottleneck=1\n"
+    "[pad_channels]\nbefore=1\nafter=2\n"
     "[upsample]\nstride=2\n"
     "[convolutional]\nfilters=8\nactivation=relu\n"
     "[maxpool]\nsize=2\nstride=2\n"

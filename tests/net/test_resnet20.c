@@ -1,0 +1,107 @@
+/*
+ * test_resnet20.c - real weights of a ResNet-20 that PyTorch trained: their names are found, the
+ * logits of real pictures are PyTorch's, and as many of the test pictures are right. Needs the data
+ * beside the project.
+ */
+#include "base/file.h"
+#include "data/dataset.h"
+#include "io/weights.h"
+#include "model/model.h"
+#include "unit/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODELS "../shared/data/pytorch_models/"
+#define PICTURES "../shared/data/cifar10/test_batch.bin"
+
+enum { BATCH = 64, IMAGES = 256, CLASSES = 10, PLANE = 32 * 32 };
+
+static void read_file(const char *path, struct buf *b)
+{
+    struct err err = {0};
+
+    ck_assert_msg(file_read(path, 1 << 26, b, &err) == VOV_OK, "%s", err.msg);
+}
+
+/* The net with the weights, its logits kept. */
+static void open_net(struct model *m, struct backend **be)
+{
+    const struct model_options opt = {.keep_norms = true, .batch = BATCH};
+    struct err_list errs = {0};
+    struct err err = {0};
+    struct safetensors st;
+
+    ck_assert_msg(model_build("cfg/cifar/resnet20.cfg", &opt, m, &errs) == VOV_OK, "%s",
+                  errs.item[0].msg);
+    graph_find(&m->graph, "linear")->out[0]->flags |= T_KEEP;
+    ck_assert(backend_open("cpu", 2, be, &err) == VOV_OK);
+    ck_assert(model_start(m, *be, 1, &err) == VOV_OK);
+    ck_assert_msg(safetensors_read(MODELS "resnet20-cifar10.safetensors", &st, &err) == VOV_OK,
+                  "%s", err.msg);
+    const struct weights_file file = {&st, "resnet20", ""};
+    ck_assert_msg(weights_load(&file, &m->exec.params, m->exec.params.val, NULL, &err) == VOV_OK,
+                  "%s", err.msg);
+    safetensors_free(&st);
+}
+
+static void set_images(struct model *m, const struct dataset *d, int first, real *numbers)
+{
+    static const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+
+    for (int i = 0; i < BATCH * 3 * PLANE; i++) {
+        const int c = i / PLANE % 3;
+        const uint8_t v = d->item[first + i / (3 * PLANE)].planes[i % (3 * PLANE)];
+        numbers[i] = (real)((v / 255.0 - mean[c]) / deviation[c]);
+    }
+    exec_set(&m->exec, m->input, numbers);
+}
+
+START_TEST(logits_of_pytorch)
+{
+    struct buf want = {0};
+    struct model m;
+    struct backend *be;
+    struct dataset d;
+    struct err err = {0};
+    const struct dataset_options opt = {0};
+
+    if (!file_exists(MODELS "resnet20_logits_first256.f32") || !file_exists(PICTURES)) {
+        printf("SKIP: no real weights and pictures beside the project\n");
+        return;
+    }
+    read_file(MODELS "resnet20_logits_first256.f32", &want);
+    ck_assert_uint_eq(want.n, IMAGES * CLASSES * sizeof(float));
+    ck_assert_msg(labels_read(PICTURES, &opt, &d, &err) == VOV_OK, "%s", err.msg);
+    open_net(&m, &be);
+    real *numbers = malloc(BATCH * 3 * PLANE * sizeof *numbers);
+    double worst = 0, largest = 0;
+    for (int first = 0; first < IMAGES; first += BATCH) {
+        real got[BATCH * CLASSES];
+        set_images(&m, &d, first, numbers);
+        ck_assert(exec_forward(&m.exec, 0, &err) == VOV_OK);
+        exec_get(&m.exec, graph_find(&m.graph, "linear")->out[0], got);
+        for (int i = 0; i < BATCH * CLASSES; i++) {
+            float v;
+            memcpy(&v, want.p + ((size_t)first * CLASSES + (size_t)i) * sizeof v, sizeof v);
+            worst = fmax(worst, fabs((double)got[i] - (double)v));
+            largest = fmax(largest, fabs((double)v));
+        }
+    }
+    ck_assert_msg(largest > 5, "the largest logit is only %g", largest);
+    ck_assert_msg(worst < 1e-4, "a logit is %g away from PyTorch's", worst);
+    free(numbers);
+    dataset_free(&d);
+    model_close(&m);
+    backend_close(be);
+    buf_free(&want);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {logits_of_pytorch, NULL};
+
+    return run_tests("resnet20", tests);
+}
