@@ -71,6 +71,8 @@ struct conv_tail {
     enum act act;
 };
 
+/* Of max pooling: the largest window and the largest stride. */
+enum { MAXPOOL_MOST = 1024 };
 struct pool_desc {
     int size, stride;
     int pad; /* rows and columns before the first; the end is where the output's last window is */

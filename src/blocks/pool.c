@@ -15,8 +15,8 @@ struct maxpool_keys {
 
 #define AT(field) offsetof(struct maxpool_keys, field)
 static const struct key_spec maxpool_table[] = {
-    {"size", "0", KEY_INT, AT(size), 0, 1024, NULL, "side of the window; 0: as stride"},
-    {"stride", "1", KEY_INT, AT(stride), 1, 1024, NULL, "pixels between two windows"},
+    {"size", "0", KEY_INT, AT(size), 0, MAXPOOL_MOST, NULL, "side of the window; 0: as stride"},
+    {"stride", "1", KEY_INT, AT(stride), 1, MAXPOOL_MOST, NULL, "pixels between two windows"},
     {"padding", "-1", KEY_INT, AT(padding), -1, 1024, NULL,
      "rows and columns of padding on both sides together; -1: size - 1"},
     {"ceil", "0", KEY_BOOL, AT(ceil), 0, 1, NULL,

@@ -8,8 +8,12 @@
 #include "product.h"
 #include "resample.h"
 
-/* Columns: of an output row that are worked on together. */
-enum { CHUNK_NUMBERS = 8192, MAX_CHUNKS = 256, COLUMNS = 256 };
+#include <math.h>
+#include <string.h>
+
+/* COLUMNS: of an output row that are worked on together. LINE: numbers of an input row, enough for
+ * eight of the largest windows. */
+enum { CHUNK_NUMBERS = 8192, MAX_CHUNKS = 256, COLUMNS = 256, LINE = 9 * MAXPOOL_MOST + 16 };
 
 struct pooling {
     const struct cpu *cpu;
@@ -57,49 +61,104 @@ static struct span window(const struct pool_desc *d, int i, int size)
                                      : (int)to};
 }
 
-/* Outputs from..to - 1 of a row whose windows have tap k inside the picture. */
-static struct span tap_range(const struct pool_desc *d, int k, int in, struct span out)
-{
-    const int at = k - d->pad; /* of output 0 */
-    const int from = at < 0 ? ceil_div(-at, d->stride) : 0;
-    const int to = at < in ? ceil_div(in - at, d->stride) : 0;
-
-    return (struct span){from > out.from ? from : out.from, to < out.to ? to : out.to};
-}
-
-/* Some outputs of a row: the largest so far, and its index in the input plane, -1 at first. */
+/* Room for some windows of a row: their inputs, each one's largest number, and its index in the
+ * input plane. */
 struct maxima {
-    struct span out;
-    real most[COLUMNS], at[COLUMNS];
+    struct span out; /* the windows */
+    real line[LINE], most[COLUMNS], at[COLUMNS];
 };
 
-/* Takes what tap column k of input row r adds; NaN is above all, and the first of equals stays. */
-static void take_tap(const struct pooling *j, struct maxima *m, const real *row, int r, int k)
+/* Columns first.. of an input row, -infinity where there are none. */
+static void fill_line(const struct pooling *j, const real *row, int first, int n, real *line)
 {
-    const struct span s = tap_range(j->d, k, j->x.w, m->out);
-    const int first = s.from * j->d->stride + k - j->d->pad, stride = j->d->stride;
-    const real index = (real)((int64_t)r * j->x.w + first);
-    real *most = m->most + (s.from - m->out.from), *at = m->at + (s.from - m->out.from);
+    const int left = first < 0 ? -first : 0;
+    const int right = first + n > j->x.w ? first + n - j->x.w : 0;
 
-    for (int q = 0; q < s.to - s.from; q++) {
-        const real v = row[first + q * stride];
-        const bool better = (at[q] < 0) | (v > most[q]) | ((v != v) & (most[q] == most[q]));
-        most[q] = better ? v : most[q];
-        at[q] = better ? index + (real)(q * stride) : at[q];
+    for (int i = 0; i < left && i < n; i++) {
+        line[i] = -(real)INFINITY;
+    }
+    for (int i = right < n ? n - right : 0; i < n; i++) {
+        line[i] = -(real)INFINITY;
+    }
+    if (left + right < n) {
+        memcpy(line + left, row + first + left, (size_t)(n - left - right) * sizeof *line);
     }
 }
 
-static void maxpool_columns(const struct pooling *j, const real *x, int p, struct maxima *m)
+/* The largest numbers over rows h. With indices every row is looked at by itself; else each
+ * column's largest number comes first, which is less work. */
+static void find_largest(const struct pooling *j, const real *x, struct span h, struct maxima *m)
+{
+    const int n = m->out.to - m->out.from, stride = j->d->stride;
+    const int first = m->out.from * stride - j->d->pad;
+    const int length = (ceil_div(n, 8) * 8 - 1) * stride + j->d->size + 16;
+    const struct span in = {first > 0 ? first : 0,
+                            first + length < j->x.w ? first + length : j->x.w};
+    struct windows w = {n, j->d->size, stride, 0};
+
+    for (int r = h.from; r < h.to; r++) {
+        const real *row = x + (size_t)r * (size_t)j->x.w;
+        if (r == h.from || j->argmax.p) {
+            fill_line(j, row, first, length, m->line);
+        } else if (in.to > in.from) {
+            j->cpu->kernels->larger((size_t)(in.to - in.from), row + in.from,
+                                    m->line + (in.from - first));
+        }
+        w.index = (real)((int64_t)r * j->x.w + first);
+        if (j->argmax.p || r == h.to - 1) {
+            j->cpu->kernels->largest(&w, m->line, m->most, j->argmax.p ? m->at : NULL);
+        }
+    }
+}
+
+/* Windows without a number in the picture give 0. */
+static void clear_empty(const struct pooling *j, struct span h, struct maxima *m)
+{
+    const struct pool_desc *d = j->d;
+    const int first = h.from == h.to     ? m->out.to
+                      : d->pad < d->size ? 0
+                                         : (d->pad - d->size) / d->stride + 1;
+    const int beyond = ceil_div(j->x.w + d->pad, d->stride);
+
+    for (int q = m->out.from; q < m->out.to; q++) {
+        if (q < first || q >= beyond) {
+            m->most[q - m->out.from] = 0;
+            m->at[q - m->out.from] = -1;
+        }
+    }
+}
+
+/* Where all of a window is -infinity the first of it is the largest. */
+static void name_first(const struct pooling *j, struct span h, struct maxima *m)
+{
+    for (int q = m->out.from; q < m->out.to; q++) {
+        real *at = &m->at[q - m->out.from];
+        *at = *at < 0 ? (real)((int64_t)h.from * j->x.w + window(j->d, q, j->x.w).from) : *at;
+    }
+}
+
+static void maxpool_row(const struct pooling *j, const real *x, int p, real *y, real *argmax)
 {
     const struct span h = window(j->d, p, j->x.h);
+    const int room = (LINE - j->d->size - 16) / j->d->stride / 8 * 8;
+    const int columns = room < COLUMNS ? room : COLUMNS;
+    struct maxima m;
 
-    for (int q = 0; q < m->out.to - m->out.from; q++) {
-        m->most[q] = 0;
-        m->at[q] = -1;
-    }
-    for (int r = h.from; r < h.to; r++) {
-        for (int k = 0; k < j->d->size; k++) {
-            take_tap(j, m, x + (size_t)r * (size_t)j->x.w, r, k);
+    for (int q = 0; q < j->y.w; q = m.out.to) {
+        const int n = j->y.w - q < columns ? j->y.w - q : columns;
+        m.out = (struct span){q, q + n};
+        for (int i = 0; i < ceil_div(n, 8) * 8; i++) {
+            m.most[i] = -(real)INFINITY;
+            m.at[i] = -1;
+        }
+        find_largest(j, x, h, &m);
+        if (argmax) {
+            name_first(j, h, &m);
+        }
+        clear_empty(j, h, &m);
+        memcpy(y + q, m.most, (size_t)n * sizeof *y);
+        if (argmax) {
+            memcpy(argmax + q, m.at, (size_t)n * sizeof *argmax);
         }
     }
 }
@@ -108,20 +167,10 @@ static void maxpool_plane(const struct pooling *j, int n, int c)
 {
     const real *x = view_at(j->x, n, c);
     real *y = view_at(j->y, n, c), *argmax = j->argmax.p ? view_at(j->argmax, n, c) : NULL;
-    struct maxima m;
 
     for (int p = 0; p < j->y.h; p++) {
-        for (int q = 0; q < j->y.w; q = m.out.to) {
-            m.out = (struct span){q, q + COLUMNS < j->y.w ? q + COLUMNS : j->y.w};
-            maxpool_columns(j, x, p, &m);
-            const size_t at = (size_t)p * (size_t)j->y.w + (size_t)q;
-            for (int i = 0; i < m.out.to - q; i++) {
-                y[at + (size_t)i] = m.most[i];
-            }
-            for (int i = 0; argmax && i < m.out.to - q; i++) {
-                argmax[at + (size_t)i] = m.at[i];
-            }
-        }
+        const size_t at = (size_t)p * (size_t)j->y.w;
+        maxpool_row(j, x, p, y + at, argmax ? argmax + at : NULL);
     }
 }
 

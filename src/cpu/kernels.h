@@ -90,6 +90,14 @@ struct row_fill {
     int n, from, to, first, stride;
 };
 
+/* Windows of `size` numbers of a line, window i from number i*stride on. n is taken up to a
+ * multiple of 8, and up to 16 numbers behind the last window are read. index: what number 0 of the
+ * line is called. */
+struct windows {
+    int n, size, stride;
+    real index;
+};
+
 /* Sums over one run of numbers. */
 struct moments {
     double mean, squares; /* squares of the distances from the mean, summed */
@@ -121,6 +129,11 @@ struct cpu_kernels {
     void (*affine)(real scale, real shift, enum act act, size_t n, const real *x, real *y);
     void (*scale)(size_t n, real scale, const real *x, real beta, real *y); /* y = beta*y + s*x */
     void (*exp_less)(size_t n, const real *x, const real *most, real *y);   /* exp(x - most) */
+
+    /* Of each pair the larger number, NaN above all, to `most`. */
+    void (*larger)(size_t n, const real *x, real *most);
+    /* Of `most` and each window the largest, and to `at`, which may be NULL, what it is called. */
+    void (*largest)(const struct windows *w, const real *line, real *most, real *at);
 
     double (*sum)(size_t n, const real *x);
     double (*dot)(size_t n, const real *x, const real *y);

@@ -47,8 +47,13 @@ static enum vov_status pool_shape(const struct node *n, struct shape *y, struct 
 
 static enum vov_status maxpool_infer(struct graph *g, struct node *n, struct err *err)
 {
+    const struct pool_desc *d = &((const struct pool_attr *)n->attr)->d;
     struct shape y;
     TRY(pool_shape(n, &y, err));
+    if (d->size > MAXPOOL_MOST || d->stride > MAXPOOL_MOST) {
+        return err_set(err, VOV_ESHAPE, "windows of %d, stride %d: both must be at most %d",
+                       d->size, d->stride, MAXPOOL_MOST);
+    }
     graph_out(g, n, y);
     if (g->training) {
         graph_out(g, n, y); /* where each maximum was */

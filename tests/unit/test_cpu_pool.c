@@ -100,6 +100,24 @@ static const struct pool_call calls[] = {
      .w = 25,
      .out_h = 12,
      .out_w = 13},
+    {.name = "max 5 s3 wide",
+     .kind = MAX_POOL,
+     .d = {5, 3, 2},
+     .n = 1,
+     .c = 2,
+     .h = 11,
+     .w = 1000,
+     .out_h = 4,
+     .out_w = 334},
+    {.name = "max of the largest windows",
+     .kind = MAX_POOL,
+     .d = {MAXPOOL_MOST, MAXPOOL_MOST, MAXPOOL_MOST - 1},
+     .n = 1,
+     .c = 1,
+     .h = 3,
+     .w = 10000,
+     .out_h = 1,
+     .out_w = 10},
     {.name = "avg 2",
      .kind = AVG_POOL,
      .d = {2, 2, 0},
@@ -262,6 +280,8 @@ START_TEST(test_values)
     ck_assert(isnan((double)y[1]) && at[1] == 2);
     ck_assert(y[2] == 2 && at[2] == 3);
     ck_assert(y[3] == 2 && at[3] == 4);
+    be->ops->maxpool_fwd(be, &d, view_dense(x, in), view_dense(y, out), (struct view){0});
+    ck_assert(y[0] == 1 && isnan((double)y[1]) && y[2] == 2 && y[3] == 2);
     be->ops->resize_fwd(be, true, view_dense(x, (struct shape){1, 1, 1, 2}),
                         view_dense(wide, (struct shape){1, 1, 1, 4}));
     ck_assert(wide[0] == 1 && wide[1] == (real)1.25 && wide[2] == (real)1.75 && wide[3] == 2);
