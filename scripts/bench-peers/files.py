@@ -24,6 +24,7 @@ CFG = {
     "refinedet320-vovnet39": "cfg/detect/refinedet320-vovnet39.cfg",
 }
 LEAK = 0.1
+STEP = os.path.join(OUT, "step.so")
 
 
 def load(name, size):
@@ -39,6 +40,22 @@ def picture(name, size, batch):
     """The input of a row: the same numbers for every peer."""
     rng = np.random.default_rng(11)
     return rng.standard_normal((batch, 3, size, size)).astype(np.float32)
+
+
+def labels(name, size, batch):
+    return np.random.default_rng(13).integers(0, 10, batch)
+
+
+def build_step():
+    """step.c against the library that was last built."""
+    source, lib = os.path.join(ROOT, HERE, "step.c"), os.path.join(ROOT, "build", "release",
+                                                                   "libvovall.a")
+    packages = "libpng libjpeg libcjson openblas"
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs"] + packages.split(), check=True,
+                           capture_output=True, text=True).stdout.split()
+    subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-fPIC", "-shared",
+                    "-fvisibility=hidden", "-I" + os.path.join(ROOT, "src"), "-o", STEP, source,
+                    lib] + flags + ["-lm", "-pthread"], check=True)
 
 
 def write_safetensors(net, to):
@@ -212,6 +229,7 @@ def prepare(kind, name, size, batch):
         write_safetensors(net, at(".safetensors"))
         write_cfg(name, size, at(".cfg"))
     if kind in ("train", "memory-train"):
+        build_step()
         return
     folded = nets.fold(net)
     if not os.path.exists(at(f"-b{batch}.onnx")):

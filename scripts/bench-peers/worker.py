@@ -1,7 +1,7 @@
 """One peer in a process of its own: worker.py PEER KIND NET SIZE BATCH THREADS.
 
 Reads commands, one JSON a line, and answers in the same way: {"do": "modes"} names the ways in which
-the peer can run; {"do": "output", "mode": M} runs once and gives what came out, rounded; {"do":
+the peer can run; {"do": "output", "mode": M, "n": N} runs once and runs N times and gives what came out; {"do":
 "time", "mode": M, "n": N} gives the milliseconds of N runs. Waiting costs no processor time.
 """
 import json
@@ -190,8 +190,81 @@ class Torch:
         return y.contiguous().numpy()
 
 
+RATE, MOMENTUM, DECAY = 1e-3, 0.9, 1e-4
+
+
+class VovTrain:
+    """The trainer's own step, through step.c. Gives the loss as its output."""
+
+    def __init__(self, name, size, batch, threads):
+        import ctypes as c
+        lib = c.CDLL(files.STEP)
+        lib.step_open.restype = lib.step_run.restype = c.c_char_p
+        self.x, labels = files.picture(name, size, batch), files.labels(name, size, batch)
+        self.labels = labels.astype(np.float32)
+        error = lib.step_open(
+            files.path(name, size, ".cfg").encode(), files.path(name, size, ".safetensors").encode(),
+            batch, threads, self.x.ctypes.data_as(c.c_void_p),
+            self.labels.ctypes.data_as(c.c_void_p))
+        if error:
+            raise RuntimeError(error.decode())
+        loss, self.losses = c.c_float(), []
+
+        def run():
+            error = lib.step_run(c.c_double(RATE), c.byref(loss))
+            if error:
+                raise RuntimeError(error.decode())
+            self.losses.append(loss.value)
+        self.modes = {"": run}
+
+    def output(self):
+        return self.losses[:2]
+
+
+class TorchTrain:
+    """SGD with momentum and weight decay, cross-entropy; eager in both layouts, and compiled."""
+
+    def __init__(self, name, size, batch, threads):
+        import torch
+        self.torch = torch
+        torch.set_num_threads(threads)
+        self.net, self.losses = files.load(name, size), {}
+        self.x = torch.from_numpy(files.picture(name, size, batch))
+        self.labels = torch.from_numpy(files.labels(name, size, batch))
+        self.modes = {m: lambda m=m: self.first(m) for m in ("eager", "channels_last", "compile")}
+
+    def first(self, mode):
+        self.modes[mode] = self.make(mode)
+        self.modes[mode]()
+
+    def make(self, mode):
+        torch = self.torch
+        module, x = files.torch_module(self.net, training=True).train(), self.x
+        if mode != "eager":
+            module = module.to(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=torch.channels_last)
+        weights = [p for n, p in module.named_parameters() if p.dim() > 1]
+        others = [p for n, p in module.named_parameters() if p.dim() == 1]
+        sgd = torch.optim.SGD([{"params": weights, "weight_decay": DECAY}, {"params": others}],
+                              lr=RATE, momentum=MOMENTUM)
+        compiled = torch.compile(module) if mode == "compile" else module
+        self.losses = []
+
+        def run():
+            sgd.zero_grad(set_to_none=True)
+            loss = torch.nn.functional.cross_entropy(compiled(x), self.labels)
+            loss.backward()
+            sgd.step()
+            self.losses.append(loss.item())
+        return run
+
+    def output(self):
+        return self.losses[:2]
+
+
 PEERS = {("infer", "vov"): Vov, ("infer", "ncnn"): Ncnn, ("infer", "onnxruntime"): OnnxRuntime,
-         ("infer", "openvino"): OpenVino, ("infer", "opencv"): OpenCv, ("infer", "torch"): Torch}
+         ("infer", "openvino"): OpenVino, ("infer", "opencv"): OpenCv, ("infer", "torch"): Torch,
+         ("train", "vov"): VovTrain, ("train", "torch"): TorchTrain}
 
 
 def pin(threads):
@@ -217,7 +290,8 @@ def answer(peer, command, threads):
         return pin(threads)
     run = peer.modes[command["mode"]]
     if command["do"] == "output":
-        run()
+        for _ in range(command["n"]):
+            peer.modes[command["mode"]]()
         y = np.asarray(peer.output(), np.float64).ravel()
         return [float(f"{v:.7g}") for v in y[:: max(1, y.size // 1000)]]
     ms = []
