@@ -87,6 +87,12 @@ struct sgd_desc {
     real scale; /* of the gradient first: 1/subdivisions, clipping */
 };
 
+/* The most that a device can do: operations on reals, a multiply-add being two, and bytes of memory
+ * read and written, each second; 0: not known. */
+struct backend_peak {
+    double flops, bytes;
+};
+
 /* Every entry must be filled but those marked optional. */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
@@ -101,6 +107,7 @@ struct backend_ops {
      * written again: a device that can takes back its memory until then. */
     void (*discard)(struct backend *be, void *p, size_t bytes);
     void (*sync)(struct backend *be);
+    struct backend_peak (*peak)(struct backend *be); /* measured, takes a part of a second */
 
     /* All numbers of a view from and to the host's memory, dense and in NCHW order whatever the
      * device's layout. The host's memory is the caller's again on return. */

@@ -3,7 +3,7 @@
  * parser, --help, the man pages and docs are made. The only code that prints or exits.
  *
  * Exit codes: 0 ok, 1 failure, 2 usage, 3 config, 4 data, 5 memory, 6 non-finite, 7 device,
- * 130 interrupted.
+ * 8 unstable (bench --strict), 130 interrupted.
  */
 #ifndef VOV_CLI_H
 #define VOV_CLI_H

@@ -21,6 +21,7 @@ const char help_exit_codes[] =
     "5\tnot enough memory\n"
     "6\ta loss or a gradient is not finite\n"
     "7\tthe device failed\n"
+    "8\tvov bench --strict: the measurement was disturbed\n"
     "130\tinterrupted\n";
 
 void help_wrap(const char *text, int indent, int at, struct buf *out)

@@ -36,6 +36,7 @@ void fast_entries(struct backend_ops *ops)
     fast_pool_entries(ops);
     fast_loss_entries(ops);
     fast_optim_entries(ops);
+    fast_peak_entries(ops);
 }
 
 enum vov_status cpu_open_plain(struct backend **be, struct err *err)

@@ -14,6 +14,7 @@ void fast_gemm_entries(struct backend_ops *ops);
 void fast_pool_entries(struct backend_ops *ops);
 void fast_loss_entries(struct backend_ops *ops);
 void fast_optim_entries(struct backend_ops *ops);
+void fast_peak_entries(struct backend_ops *ops);
 
 /* All of them, and the name. */
 void fast_entries(struct backend_ops *ops);

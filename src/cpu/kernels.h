@@ -152,6 +152,10 @@ struct cpu_kernels {
                           size_t tile);
     /* Up to 7 pixels behind the last are read. */
     void (*put_rows)(const struct rows_out *out, int n, const real *pixels, real *y);
+
+    /* n steps of multiply-adds on 64 numbers at io, for the measurement of what the machine can do.
+     * How many multiply-adds that were. */
+    double (*multiply_adds)(size_t n, real *io);
 };
 
 extern const struct cpu_kernels kernels_base, kernels_avx2, kernels_avx512, kernels_neon;

@@ -245,23 +245,29 @@ static enum vov_status write_quickly(const char *path, const struct buf *bytes, 
     return file_commit(&w, err);
 }
 
-enum vov_status image_write(const char *path, const struct image *img, struct err *err)
+enum vov_status image_encode(const char *path, const struct image *img, struct buf *out,
+                             struct err *err)
 {
     const char *ext = path_ext(path);
-    struct buf out = {0};
-    enum vov_status status;
 
     if (img->width < 1 || img->height < 1) {
         return err_set(err, VOV_EARG, "%s: a picture of %d x %d cannot be written", path,
                        img->width, img->height);
     }
     if (strcasecmp(ext, "png") == 0) {
-        status = codec_png_write(path, img, &out, err);
-    } else if (strcasecmp(ext, "jpg") == 0 || strcasecmp(ext, "jpeg") == 0) {
-        status = codec_jpeg_write(path, img, JPEG_QUALITY, &out, err);
-    } else {
-        status = err_set(err, VOV_EARG, "%s: a picture's name ends in .png, .jpg or .jpeg", path);
+        return codec_png_write(path, img, out, err);
     }
+    if (strcasecmp(ext, "jpg") == 0 || strcasecmp(ext, "jpeg") == 0) {
+        return codec_jpeg_write(path, img, JPEG_QUALITY, out, err);
+    }
+    return err_set(err, VOV_EARG, "%s: a picture's name ends in .png, .jpg or .jpeg", path);
+}
+
+enum vov_status image_write(const char *path, const struct image *img, struct err *err)
+{
+    struct buf out = {0};
+    enum vov_status status = image_encode(path, img, &out, err);
+
     if (status == VOV_OK) {
         status = write_quickly(path, &out, err);
     }

@@ -32,6 +32,10 @@ enum vov_status image_decode(const char *path, const void *bytes, size_t n, cons
 enum vov_status image_size(const char *path, int *width, int *height, struct err *err);
 void image_free(struct image *img);
 
+/* Appends the file that image_write would write. */
+enum vov_status image_encode(const char *path, const struct image *img, struct buf *out,
+                             struct err *err);
+
 /* By the name's end: .png, .jpg or .jpeg (quality 92). Atomic. */
 enum vov_status image_write(const char *path, const struct image *img, struct err *err);
 

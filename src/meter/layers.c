@@ -13,15 +13,28 @@
 static void step_done(void *user, int step)
 {
     struct layers *l = user;
+    if (l->cap > 0 || step == l->border) {
+        l->exec->be->ops->sync(l->exec->be);
+    }
     const double now = clock_now();
     l->seconds[step] = now - l->last;
     l->last = now;
 }
 
-enum vov_status layers_open(struct layers *l, struct exec *exec, int keep, struct err *err)
+static int last_step_before(const struct exec *exec, int node)
+{
+    int last = -1;
+    for (int i = 0; i < exec->plan.n_forward; i++) {
+        last = exec->plan.steps[i].node < node ? i : last;
+    }
+    return last;
+}
+
+enum vov_status layers_open(struct layers *l, struct exec *exec, int border, int keep,
+                            struct err *err)
 {
     const size_t n = (size_t)exec->plan.n_steps;
-    *l = (struct layers){.exec = exec, .cap = keep};
+    *l = (struct layers){.exec = exec, .border = last_step_before(exec, border), .cap = keep};
     l->seconds = mem_alloc(n, sizeof *l->seconds);
     l->kept = mem_alloc((size_t)keep * n + 1, sizeof *l->kept);
     if (l->seconds == NULL || l->kept == NULL) {
@@ -127,7 +140,10 @@ size_t layer_bytes(const struct node *n)
         numbers += shape_count(n->out[i]->shape);
     }
     for (int i = 0; i < n->n_param; i++) {
-        numbers += shape_count(n->param[i]->shape);
+        const enum param_kind k = n->param[i]->kind;
+        /* A norm that was taken in is part of the weight by now. */
+        const bool read = n->type->fold == NULL || k == PARAM_WEIGHT || k == PARAM_BIAS;
+        numbers += read ? shape_count(n->param[i]->shape) : 0;
     }
     return numbers * sizeof(real);
 }

@@ -10,13 +10,19 @@
 struct layers {
     struct exec *exec; /* borrowed */
     double last;       /* when the step before ended */
+    int border;        /* the last forward step of the nodes before the border; -1: none */
     double *seconds;   /* [n_steps] of the run in hand */
     float *kept;       /* [n_kept][n_steps] of the runs before */
     int n_kept, cap;
 };
 
-/* Watches exec from now on, and keeps up to `keep` runs. VOV_ENOMEM; layers_close is fine then. */
-enum vov_status layers_open(struct layers *l, struct exec *exec, int keep, struct err *err);
+/*
+ * Watches exec from now on, and keeps up to `keep` runs. A device that works in its own time is
+ * waited for at the border between node `border` - 1 and the next, and where runs are kept at each
+ * step. VOV_ENOMEM; layers_close is fine then.
+ */
+enum vov_status layers_open(struct layers *l, struct exec *exec, int border, int keep,
+                            struct err *err);
 void layers_close(struct layers *l);
 
 /* Before exec_forward, and again before exec_backward: what passed in between is no layer's. */

@@ -98,6 +98,19 @@ void machine_read(struct machine *m)
              (int)sizeof(real) * 8);
 }
 
+void machine_command(char *text, size_t size)
+{
+    FILE *f = fopen("/proc/self/cmdline", "r");
+    const size_t n = f != NULL ? fread(text, 1, size - 1, f) : 0;
+    text[n] = '\0';
+    for (size_t i = 0; i + 1 < n; i++) {
+        text[i] = text[i] == '\0' ? ' ' : text[i];
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+}
+
 /* Calls fn for core 0, 1, ... until it says that there is no such core. */
 static int each_core(bool (*fn)(const char *dir, void *user), void *user)
 {

@@ -13,11 +13,14 @@ struct machine {
     int cores;     /* that this program may use */
     bool virtual;  /* the CPU says that a hypervisor stands behind it */
     size_t memory_bytes;
-    char os[150];      /* kernel and distribution */
+    char os[200];      /* kernel and distribution */
     char governor[32]; /* of the clock; "" where it is not told */
     char program[100]; /* vov's version and commit, compiler, precision */
 };
 void machine_read(struct machine *m);
+
+/* The command line of this program, cut to size. */
+void machine_command(char *text, size_t size);
 
 double machine_mhz(void);         /* now, the mean over cores; 0: not told */
 double machine_temperature(void); /* now, of the hottest sensor, degrees Celsius; NAN: none */
