@@ -17,7 +17,7 @@ CC := gcc
 endif
 
 O := build/$(KIND)
-PKGS := libpng libjpeg libcjson expat openblas
+PKGS := libpng libjpeg libcjson expat
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
         -Wwrite-strings -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2
 OPT_release := -O2 -g

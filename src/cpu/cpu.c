@@ -52,8 +52,13 @@ enum vov_status cpu_open_plain(struct backend **be, struct err *err)
 
 enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
 {
+    return cpu_open_isa(debug_value(DEBUG_ISA), threads, be, err);
+}
+
+enum vov_status cpu_open_isa(const char *name, int threads, struct backend **be, struct err *err)
+{
     struct isa isa;
-    TRY(isa_choose(debug_value(DEBUG_ISA), &isa, err));
+    TRY(isa_choose(name, &isa, err));
     struct cpu *c = cpu_new(err);
     if (!c) {
         return VOV_ENOMEM;
@@ -71,7 +76,11 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err)
         cpu_close(&c->be);
         return err_nomem(err, gemm_bytes);
     }
+    c->prefers_blas = isa.kernels == &kernels_base && blas_open(&c->blas);
     fast_entries(&c->ops);
+    if (c->prefers_blas) {
+        blas_conv_entries(&c->ops);
+    }
     *be = &c->be;
     return VOV_OK;
 }

@@ -16,7 +16,10 @@ void fast_loss_entries(struct backend_ops *ops);
 void fast_optim_entries(struct backend_ops *ops);
 void fast_peak_entries(struct backend_ops *ops);
 
-/* All of them, and the name. */
+/* Convolutions by OpenBLAS, in place of fast_conv_entries's where they are products. */
+void blas_conv_entries(struct backend_ops *ops);
+
+/* All but OpenBLAS's, and the name. */
 void fast_entries(struct backend_ops *ops);
 
 #endif

@@ -1,14 +1,18 @@
 /*
- * gemm.c - the dense matrix product, for connected layers: a blocked product (product.h) whose
- * right operand is packed from rows, or transposed. The entry has no scratch: parts of the left
- * operand that fit into the backend's own memory follow each other, and add to C.
+ * gemm.c - the dense matrix product, for connected layers: by OpenBLAS, piece by piece over our
+ * threads, or by our own kernels. Those make a blocked product (product.h) whose right operand is
+ * packed from rows, or transposed. The entry has no scratch: parts of the left operand that fit
+ * into the backend's own memory follow each other, and add to C.
  */
 #include "gemm.h"
 
+#include "blas.h"
 #include "fast.h"
 #include "product.h"
 
 enum { K_BLOCK = 256, MAX_PANELS = 16, PART_ROWS = 96, PART_K = 2048 };
+/* A product by OpenBLAS, and from which size on more than one thread is worth it. */
+enum { MIN_PIECE = 128, MAX_PIECES = 16, WORTH_MADDS = 200000 };
 
 struct gemm {
     const real *b;
@@ -114,30 +118,85 @@ size_t gemm_memory_bytes(int threads)
            (size_t)threads * worker_bytes();
 }
 
+/* Our own kernels, in parts that fit into the backend's memory. */
+static void own_gemm(struct cpu *cpu, const struct blas_product *of)
+{
+    static const size_t no_tap = 0;
+    const size_t lda = (size_t)of->lda, ldb = (size_t)of->ldb, ldc = (size_t)of->ldc;
+    const size_t a_row = of->ta ? 1 : lda, a_col = of->ta ? lda : 1;
+
+    for (int k0 = 0; k0 < of->k; k0 += PART_K) {
+        const real *b = of->b + (size_t)k0 * (of->tb ? 1 : ldb);
+        const real beta = k0 > 0 ? 1 : of->beta;
+        for (int row = 0; row < of->m; row += PART_ROWS) {
+            const struct gemm g = {b, of->c + (size_t)row * ldc, beta, ldb, ldc, of->tb, of->n};
+            const struct product_left left = {of->a + (size_t)row * a_row + (size_t)k0 * a_col,
+                                              a_row, a_col, 1, &no_tap};
+            struct product p = {.of = &g,
+                                .m = of->m - row < PART_ROWS ? of->m - row : PART_ROWS,
+                                .unit_cols = of->n,
+                                .k = of->k - k0 < PART_K ? of->k - k0 : PART_K};
+            gemm_part(cpu, &p, &left);
+        }
+    }
+}
+
+struct pieces {
+    const struct blas *blas;
+    const struct blas_product *of;
+};
+
+/* The longer side of c, cut into pieces that are long enough for packing the other operand again
+ * not to matter. */
+static int blas_pieces(const struct blas_product *of)
+{
+    const int side = of->m > of->n ? of->m : of->n;
+    const int pieces = side / MIN_PIECE < MAX_PIECES ? side / MIN_PIECE : MAX_PIECES;
+
+    return pieces > 0 && (double)of->m * of->n * of->k >= WORTH_MADDS ? pieces : 1;
+}
+
+static void blas_chunk(void *ctx, int chunk, int worker)
+{
+    const struct pieces *j = ctx;
+    const struct blas_product *of = j->of;
+    const struct span s = span_at(of->m > of->n ? of->m : of->n, blas_pieces(of), chunk);
+    const size_t from = (size_t)s.from;
+    struct blas_product p = *of;
+
+    (void)worker;
+    if (of->m > of->n) {
+        p.m = s.to - s.from;
+        p.a += from * (of->ta ? 1 : (size_t)of->lda);
+        p.c += from * (size_t)of->ldc;
+    } else {
+        p.n = s.to - s.from;
+        p.b += from * (of->tb ? (size_t)of->ldb : 1);
+        p.c += from;
+    }
+    blas_gemm(j->blas, &p);
+}
+
+/* Ours are faster where little is computed with each number that is read: see docs/cpu.md. */
+static bool wants_own(struct cpu *cpu, const struct blas_product *p)
+{
+    if (!cpu->prefers_blas && ((p->tb && p->m < 32) || p->k < 32)) {
+        return true;
+    }
+    return !blas_open(&cpu->blas);
+}
+
 static void fast_gemm(struct backend *be, bool ta, bool tb, int m, int n, int k, const real *a,
                       int lda, const real *b, int ldb, real beta, real *c, int ldc)
 {
-    static const size_t no_tap = 0;
-    const size_t a_row = ta ? 1 : (size_t)lda, a_col = ta ? (size_t)lda : 1;
+    struct cpu *cpu = be->ctx;
+    const struct blas_product p = {ta, tb, m, n, k, a, b, lda, ldb, beta, c, ldc};
 
-    for (int k0 = 0; k0 < k; k0 += PART_K) {
-        const real *b_part = b + (size_t)k0 * (tb ? 1 : (size_t)ldb);
-        for (int row = 0; row < m; row += PART_ROWS) {
-            const struct gemm g = {b_part,
-                                   c + (size_t)row * (size_t)ldc,
-                                   k0 > 0 ? 1 : beta,
-                                   (size_t)ldb,
-                                   (size_t)ldc,
-                                   tb,
-                                   n};
-            const struct product_left left = {a + (size_t)row * a_row + (size_t)k0 * a_col, a_row,
-                                              a_col, 1, &no_tap};
-            struct product p = {.of = &g,
-                                .m = m - row < PART_ROWS ? m - row : PART_ROWS,
-                                .unit_cols = n,
-                                .k = k - k0 < PART_K ? k - k0 : PART_K};
-            gemm_part(be->ctx, &p, &left);
-        }
+    if (wants_own(cpu, &p)) {
+        own_gemm(cpu, &p);
+    } else {
+        struct pieces j = {&cpu->blas, &p};
+        pool_run(cpu->pool, blas_pieces(&p), blas_chunk, &j);
     }
 }
 

@@ -51,7 +51,7 @@ LD_LIBRARY_PATH=$t/root/usr/lib "$t/shared" >/dev/null || fail "the shared libra
 # shellcheck disable=SC2046
 gcc "$t/use.c" -o "$t/static" -I include lib/libvov.a \
     $(PKG_CONFIG_PATH='' PKG_CONFIG_SYSROOT_DIR='' pkg-config --libs libpng libjpeg \
-        libcjson expat openblas) -lm -pthread
+        libcjson expat) -lm -pthread
 "$t/static" >/dev/null || fail "the static library fails"
 
 cd "$OLDPWD"

@@ -2,9 +2,9 @@
  * cpu_case.h - holds the fast kernels against the reference loops. A case is some buffers and a
  * call; it runs on "plain", on "cpu" with 1, 2, 3 and 4 threads, and with the kernels of every
  * other instruction set that this machine has, each time from the same numbers. So do the kernels
- * with vectors of 64 bytes, as AVX-512's, but made of what this file is compiled for. All of every
- * buffer is compared, so a number written where none belongs is found too; 2 to 4 threads must give
- * the bits of 1.
+ * with vectors of 64 bytes, as AVX-512's, but made of what this file is compiled for, and
+ * OpenBLAS as it is used where there are no kernels of ours. All of every buffer is compared, so a
+ * number written where none belongs is found too; 2 to 4 threads must give the bits of 1.
  */
 #ifndef VOV_TEST_CPU_CASE_H
 #define VOV_TEST_CPU_CASE_H
@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CASE_BUFFERS = 8, CASE_THREADS = 4, CASE_BACKENDS = 1 + CASE_THREADS + MAX_ISAS };
+enum { CASE_BUFFERS = 8, CASE_THREADS = 4, CASE_BACKENDS = 3 + CASE_THREADS + MAX_ISAS };
 
 static const struct cpu_kernels kernels_wide = KERNEL_TABLE;
 
@@ -117,7 +117,7 @@ static inline struct backend *case_open(const char *name, int threads)
 }
 
 /* Backend 0 is the reference, 1 to CASE_THREADS have as many threads, the others 2 threads and
- * other kernels. Returns how many there are. */
+ * other kernels; the last two have OpenBLAS, with 1 and 2. Returns how many there are. */
 static inline int case_backends(struct backend *be[CASE_BACKENDS])
 {
     struct isa list[MAX_ISAS];
@@ -135,6 +135,9 @@ static inline int case_backends(struct backend *be[CASE_BACKENDS])
             be[n] = case_open("cpu", 2);
             ((struct cpu *)be[n++]->ctx)->kernels = k;
         }
+    }
+    for (int threads = 1; threads <= 2; threads++) {
+        ck_assert_int_eq(cpu_open_isa("base", threads, &be[n++], NULL), VOV_OK);
     }
     return n;
 }
@@ -157,6 +160,9 @@ static inline void case_check(struct cpu_case *c)
         }
     }
     for (int b = 0; b < c->n; b++) {
+        ck_assert_msg(
+            memcmp(out[backends - 2][b], out[backends - 1][b], c->size[b] * sizeof(real)) == 0,
+            "%s: OpenBLAS: 2 threads differ from 1", c->name);
         for (int i = 0; i < backends; i++) {
             mem_free(out[i][b]);
         }

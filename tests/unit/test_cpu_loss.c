@@ -156,8 +156,9 @@ static void run_gemm(struct backend *be, const void *args, real *const buf[])
 START_TEST(test_gemm)
 {
     static const struct gemm_call sizes[] = {
-        {.m = 1, .n = 1, .k = 1},    {.m = 5, .n = 40, .k = 33},   {.m = 8, .n = 10, .k = 5000},
-        {.m = 150, .n = 7, .k = 20}, {.m = 1, .n = 300, .k = 257}, {.m = 70, .n = 700, .k = 90},
+        {.m = 1, .n = 1, .k = 1},     {.m = 5, .n = 40, .k = 33},   {.m = 8, .n = 10, .k = 5000},
+        {.m = 150, .n = 7, .k = 20},  {.m = 1, .n = 300, .k = 257}, {.m = 70, .n = 700, .k = 90},
+        {.m = 300, .n = 31, .k = 64},
     };
 
     for (int i = 0; i < 8; i++) {
@@ -289,7 +290,7 @@ int main(void)
     tcase_add_loop_test(tests, test_losses, 0, SHAPES);
     tcase_add_test(tests, test_loss_values);
     tcase_add_test(tests, test_prior_rows);
-    tcase_add_loop_test(tests, test_gemm, 0, 6);
+    tcase_add_loop_test(tests, test_gemm, 0, 7);
     tcase_add_test(tests, test_optim);
     tcase_add_test(tests, test_sumsq_values);
     tcase_add_test(tests, test_multibox);
