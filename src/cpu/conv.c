@@ -157,7 +157,7 @@ static void method_run(const struct cpu *cpu, enum method method, const struct c
                        const real *packed, void *scratch)
 {
     if (method == PRODUCT) {
-        corr_run(cpu, c, scratch);
+        corr_run(cpu, c, packed, scratch);
     } else {
         wino_run(cpu, c, tile_side(method), packed, scratch);
     }
@@ -215,16 +215,25 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
                                                        view_slice(y, 0, y.c / d->groups));
 }
 
-/* Prepared weights, one group after the other; PRODUCT and DEPTHWISE take them as they are. */
+/* Of one group. */
+static size_t method_pack_bytes(enum method method, const struct corr *c)
+{
+    return method == DEPTHWISE ? 0
+           : method == PRODUCT ? corr_pack_bytes(c)
+                               : wino_pack_bytes(c, tile_side(method));
+}
+
+/* Data gradients of strided convolutions are several correlations: none prepares anything. */
 static size_t fast_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
                                    enum conv_pass pass, struct view x, struct view y)
 {
     const struct corr c =
         pass == CONV_FWD ? forward_corr(d, x, y, 0) : backward_corr(d, y, x, 0, 0);
-    const enum method method = choose(d, &c);
 
     (void)be;
-    return method < WINO2 ? 0 : (size_t)d->groups * wino_pack_bytes(&c, tile_side(method));
+    return pass == CONV_BWD_DATA && d->stride > 1
+               ? 0
+               : (size_t)d->groups * method_pack_bytes(choose(d, &c), &c);
 }
 
 static size_t group_weights(const struct conv_desc *d, const struct corr *c)
@@ -238,7 +247,7 @@ static real *group_packed(const struct corr *c, enum method method, int g, const
     /* The one who prepares writes, all others read. */
     char *p = (char *)(uintptr_t)packed;
 
-    return p ? (real *)(void *)(p + (size_t)g * wino_pack_bytes(c, tile_side(method))) : NULL;
+    return p ? (real *)(void *)(p + (size_t)g * method_pack_bytes(method, c)) : NULL;
 }
 
 static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
@@ -247,8 +256,13 @@ static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum c
     for (int g = 0; g < d->groups; g++) {
         struct corr c = pass == CONV_FWD ? forward_corr(d, x, y, g) : backward_corr(d, y, x, g, 0);
         const enum method method = choose(d, &c);
+        real *to = group_packed(&c, method, g, packed);
         c.w = w + (size_t)g * group_weights(d, &c);
-        wino_pack(be->ctx, &c, tile_side(method), group_packed(&c, method, g, packed));
+        if (method == PRODUCT) {
+            corr_pack(be->ctx, &c, to);
+        } else {
+            wino_pack(be->ctx, &c, tile_side(method), to);
+        }
     }
 }
 

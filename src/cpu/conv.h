@@ -35,13 +35,18 @@ struct corr {
     size_t w_row, w_channel;
 };
 
-/* Of the views only the shapes are read. */
+/*
+ * As a matrix product. packed: of corr_pack, or NULL when c->w is to be read. For pack_bytes and
+ * scratch only the shapes of the views count.
+ */
+size_t corr_pack_bytes(const struct corr *c);
+void corr_pack(const struct cpu *cpu, const struct corr *c, real *packed);
 size_t corr_scratch(const struct cpu *cpu, const struct corr *c);
-void corr_run(const struct cpu *cpu, const struct corr *c, void *scratch);
+void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, void *scratch);
 
 /*
  * The same by Winograd's F(m x m, 3 x 3), m = 2, 4, 6, where wino_fits: 3x3 taps side by side and
- * stride 1. packed: of wino_pack, or NULL when c->w is to be read.
+ * stride 1.
  */
 bool wino_fits(const struct corr *c);
 size_t wino_pack_bytes(const struct corr *c, int m);

@@ -1,47 +1,44 @@
 /*
- * conv_corr.c - correlation as a blocked product (product.h) whose right operand, the matrix of
- * shifted images, is never stored: panels of it are packed straight from a strip, which holds the
- * rows that a chunk's positions touch, of the channels of one block of k, with the zeros around the
- * picture written out. For stride s the strip is kept in phases (every s-th row and column), so
- * that neighbouring positions are neighbours in it whatever the tap. A 1x1 correlation packs from
- * the image itself.
+ * conv_corr.c - any correlation, as a blocked matrix product (Goto, van de Geijn 2008): panels of
+ * 16 output channels of the weights, [k][16], times V [k][pixel], the input of one chunk of pixels
+ * shifted by each tap; k counts channels and, in each, taps. V is made channel by channel: the rows
+ * that the chunk touches go to a strip with the zeros around the picture written out and, for
+ * stride s, in phases (every s-th row and column), so that each tap's numbers are runs in it. The
+ * sums of a panel stay in the first cache over all blocks of k, then leave as rows of pixels.
  */
 #include "conv.h"
 
-#include "product.h"
+#include "conv_chunks.h"
 
-/* Rows of B in one block of k: so that a panel of it and one of A fit into the first cache. Panels
- * of columns in a chunk: at least (when there are so many), and at most. */
-enum { K_BLOCK = 288, SOME_PANELS = 16, MAX_PANELS = 64 };
+enum {
+    K_BLOCK = 192,       /* rows of V that are multiplied at a time, for the first cache */
+    V_BYTES = 400 << 10, /* of V, for the second */
+    LEAST_PIXELS = 24,   /* of a chunk */
+    MOST_PIXELS = 256,
+    PIECE_PANELS = 16, /* whose sums are held at once */
+    FETCH_AHEAD = 4    /* channels */
+};
 
 /* What all workers share. */
 struct corr_plan {
+    const struct cpu *cpu;
     const struct corr *c;
-    struct product product;
-    bool direct; /* packs from the image itself */
-    int n_taps;
-    int channels_block; /* of one block of k */
-    int images;         /* of one unit: all of them when they are small, else 1 */
+    bool direct; /* V is the image's own numbers */
+    int taps, k, k_block;
     int phases_y, phases_x;
     int reach_y, reach_x; /* how many strip rows and columns the taps reach beyond the grid */
-    int chunk_cols;       /* the most columns of a chunk */
-    size_t strip_reals;   /* the most numbers of a strip */
+    struct chunks chunks; /* of pixels */
+    size_t v_row;         /* step in V */
+    size_t strip, v, sums, pixels, work; /* numbers of each, and of a worker */
+
+    /* Of the run. */
+    const real *u;
+    real *shared_v, *memory;
 };
 
-/*
- * What one worker packs from now: positions of `images` images from image0 on, `rows` rows of the
- * grid from row0 on, its columns from col0 on.
- */
-struct strip {
-    int image0, images, row0, rows, col0;
-    int height, width;   /* of a phase: with what the taps reach */
-    size_t channel;      /* numbers between channels */
-    real *memory;        /* strip_reals */
-    size_t *tap;         /* [n_taps] offsets */
-    size_t *out;         /* [columns] offsets in dst, from its first image on */
-    size_t *plus;        /* [columns] the same in plus */
-    struct lanes *lanes; /* [columns / 8] */
-    struct pack_source source;
+/* The memory of one worker. */
+struct corr_work {
+    real *strip, *sums, *pixels, *v;
 };
 
 static int gcd(int a, int b)
@@ -55,14 +52,9 @@ static int gcd(int a, int b)
 }
 
 /* Taps i and i + cycle lie in the same phase. */
-static int phase_cycle(const struct corr_axis *axis, int stride)
-{
-    return stride / gcd(axis->step, stride);
-}
-
 static int phase_count(const struct corr_axis *axis, int stride)
 {
-    const int cycle = phase_cycle(axis, stride);
+    const int cycle = stride / gcd(axis->step, stride);
 
     return axis->n < cycle ? axis->n : cycle;
 }
@@ -78,215 +70,60 @@ static bool is_direct(const struct corr *c)
            c->grid_h == c->src.h && c->grid_w == c->src.w;
 }
 
-static int channels_block(int channels, int taps)
+static int chunk_pixels(int k)
 {
-    const int most = K_BLOCK / taps > 1 ? K_BLOCK / taps : 1;
+    const int pixels = V_BYTES / (int)sizeof(real) / k;
 
-    return ceil_div(channels, ceil_div(channels, most));
+    return pixels < LEAST_PIXELS ? LEAST_PIXELS : pixels > MOST_PIXELS ? MOST_PIXELS : pixels;
 }
 
-/* The largest strip that a chunk of so many columns can need. */
-static size_t strip_reals(const struct corr_plan *pl)
+/* An odd number of cache lines, so that rows of V spread over all of the cache. */
+static size_t odd_lines(size_t reals)
 {
-    const struct corr *c = pl->c;
-    const int plane = c->grid_h * c->grid_w, cols = pl->chunk_cols;
-    const int most = (cols - 2 + plane) / plane + 1;
-    const int images = most < pl->images ? most : pl->images;
-    const int touched = (cols - 2 + c->grid_w) / c->grid_w + 1;
-    const int rows = images > 1 || touched > c->grid_h ? c->grid_h : touched;
-    const size_t phase = (size_t)(rows + pl->reach_y) * (size_t)(c->grid_w + pl->reach_x);
+    const size_t line = 64 / sizeof(real);
 
-    if (pl->direct) {
-        return 0;
-    }
-    return (size_t)pl->channels_block * (size_t)images * (size_t)(pl->phases_y * pl->phases_x) *
-               phase +
-           2 * PACK_MARGIN;
+    return (whole_lines(reals) / line | 1) * line;
 }
 
-static void plan_strip(struct corr_plan *pl)
+static void plan_sizes(struct corr_plan *pl)
 {
-    struct product *p = &pl->product;
+    const int rows = pl->chunks.rows_most, cols = pl->chunks.part_cols;
+    const size_t phase = (size_t)(rows + pl->reach_y) * (size_t)(cols + pl->reach_x);
 
-    pl->chunk_cols = p->cols_chunk * TILE_COLS;
-    pl->strip_reals = strip_reals(pl);
-    p->source_bytes = cache_lines(sizeof(struct strip)) +
-                      cache_lines(pl->strip_reals * sizeof(real)) +
-                      cache_lines((size_t)pl->n_taps * sizeof(size_t)) +
-                      2 * cache_lines((size_t)pl->chunk_cols * sizeof(size_t)) +
-                      cache_lines((size_t)pl->chunk_cols / 8 * sizeof(struct lanes));
-}
-
-/* Chunks of wide pictures hold some rows of them, for neighbours share the strip's rows. */
-static int max_panels(const struct corr *c)
-{
-    const int some_rows = ceil_div(4 * c->grid_w, TILE_COLS);
-
-    return some_rows < SOME_PANELS ? SOME_PANELS : some_rows > MAX_PANELS ? MAX_PANELS : some_rows;
+    pl->v_row = odd_lines((size_t)(rows * cols + 8));
+    pl->v = whole_lines((size_t)pl->k * pl->v_row + 8);
+    pl->strip = pl->direct ? 0 : whole_lines((size_t)(pl->phases_y * pl->phases_x) * phase + 16);
+    pl->sums = (size_t)(pl->chunks.job_panels * (rows * cols + 8)) * PANEL_ROWS;
+    pl->pixels = pl->c->out_step > 1 ? whole_lines((size_t)(rows * cols + 8) * 8) : 0;
+    pl->work = pl->strip + pl->sums + pl->pixels + (pl->chunks.shared ? 0 : pl->v);
 }
 
 static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
 {
-    const int plane = c->grid_h * c->grid_w;
-    struct corr_plan pl = {.c = c, .direct = is_direct(c), .n_taps = c->y.n * c->x.n};
-    struct product *p = &pl.product;
+    struct corr_plan pl = {.cpu = cpu, .c = c, .direct = is_direct(c), .taps = c->y.n * c->x.n};
 
-    pl.channels_block = channels_block(c->src.c, pl.n_taps);
-    pl.images = plane < SOME_PANELS * TILE_COLS ? c->dst.n : 1;
+    pl.k = c->src.c * pl.taps;
+    pl.k_block = ceil_div(pl.k, ceil_div(pl.k, K_BLOCK));
     pl.phases_y = phase_count(&c->y, c->stride);
     pl.phases_x = phase_count(&c->x, c->stride);
     pl.reach_y = reach(&c->y, c->stride);
     pl.reach_x = reach(&c->x, c->stride);
-    *p = (struct product){.cpu = cpu,
-                          .m = c->dst.c,
-                          .units = c->dst.n / pl.images,
-                          .unit_cols = pl.images * plane,
-                          .k = c->src.c * pl.n_taps,
-                          .k_block = pl.channels_block * pl.n_taps};
-    product_plan(p, max_panels(c));
-    plan_strip(&pl);
-    p->work_bytes += p->source_bytes;
+    pl.chunks = chunks_plan(pool_threads(cpu->pool),
+                            (struct chunks_limit){chunk_pixels(pl.k), PIECE_PANELS}, c->dst.n,
+                            c->grid_h, c->grid_w, ceil_div(c->dst.c, PANEL_ROWS));
+    plan_sizes(&pl);
     return pl;
 }
 
-/* The strip and its arrays, in the worker's memory. */
-static struct strip *strip_at(const struct corr_plan *pl, const struct product_work *w)
+static struct corr_work work_at(const struct corr_plan *pl, int worker)
 {
-    char *at = w->source;
-    struct strip *s = w->source;
+    struct corr_work w;
 
-    at += cache_lines(sizeof *s);
-    s->memory = (real *)(void *)at;
-    at += cache_lines(pl->strip_reals * sizeof(real));
-    s->tap = (size_t *)(void *)at;
-    at += cache_lines((size_t)pl->n_taps * sizeof(size_t));
-    s->out = (size_t *)(void *)at;
-    at += cache_lines((size_t)pl->chunk_cols * sizeof(size_t));
-    s->plus = (size_t *)(void *)at;
-    at += cache_lines((size_t)pl->chunk_cols * sizeof(size_t));
-    s->lanes = (struct lanes *)(void *)at;
-    return s;
-}
-
-/* Which part of the grid the columns of w cover. */
-static void strip_window(const struct corr_plan *pl, const struct product_work *w, struct strip *s)
-{
-    const struct corr *c = pl->c;
-    const int plane = c->grid_h * c->grid_w, last = w->first + w->cols - 1;
-    int cols = c->grid_w;
-
-    s->image0 = w->first / plane;
-    s->images = last / plane - s->image0 + 1;
-    s->row0 = s->col0 = 0;
-    s->rows = c->grid_h;
-    if (s->images == 1) {
-        s->row0 = w->first % plane / c->grid_w;
-        s->rows = last % plane / c->grid_w - s->row0 + 1;
-    }
-    if (s->images == 1 && s->rows == 1) {
-        s->col0 = w->first % c->grid_w;
-        cols = w->cols;
-    }
-    s->height = s->rows + pl->reach_y;
-    s->width = cols + pl->reach_x;
-    s->channel = (size_t)s->images * (size_t)(pl->phases_y * pl->phases_x) * (size_t)s->height *
-                 (size_t)s->width;
-}
-
-static void strip_taps(const struct corr_plan *pl, struct strip *s)
-{
-    const struct corr *c = pl->c;
-    const size_t phase = (size_t)s->height * (size_t)s->width;
-
-    for (int p = 0; p < c->y.n; p++) {
-        for (int q = 0; q < c->x.n; q++) {
-            const int at = p % pl->phases_y * pl->phases_x + q % pl->phases_x;
-            s->tap[p * c->x.n + q] = (size_t)at * phase +
-                                     (size_t)(p * c->y.step / c->stride) * (size_t)s->width +
-                                     (size_t)(q * c->x.step / c->stride);
-        }
-    }
-}
-
-/* Where column `col` of the unit lies in v, which is as large as dst. */
-static size_t column_out(const struct corr *c, struct view v, int col)
-{
-    const int plane = c->grid_h * c->grid_w;
-    const int image = col / plane, i = col % plane / c->grid_w, j = col % c->grid_w;
-
-    return (size_t)image * (size_t)v.rc * view_plane(v) +
-           (size_t)(c->out_y + i * c->out_step) * (size_t)v.w +
-           (size_t)(c->out_x + j * c->out_step);
-}
-
-/* The same in the strip, or in the image itself. */
-static size_t column_in(const struct corr_plan *pl, const struct strip *s, int col)
-{
-    const struct corr *c = pl->c;
-    const int plane = c->grid_h * c->grid_w;
-    const int image = col / plane, i = col % plane / c->grid_w, j = col % c->grid_w;
-
-    if (pl->direct) {
-        return (size_t)image * (size_t)c->src.rc * view_plane(c->src) + (size_t)(col % plane);
-    }
-    return ((size_t)(image - s->image0) * (size_t)(pl->phases_y * pl->phases_x) *
-                (size_t)s->height +
-            (size_t)(i - s->row0)) *
-               (size_t)s->width +
-           (size_t)(j - s->col0);
-}
-
-/* Says in which way 8 offsets can be read. */
-static void classify(struct lanes *l, int valid, bool direct)
-{
-    int jumps = 0;
-
-    l->split = 8;
-    for (int i = 1; i < 8; i++) {
-        if (l->off[i] != l->off[i - 1] + 1) {
-            jumps++;
-            l->split = i;
-        }
-    }
-    /* Reading beyond a run is allowed in a strip only, not in an image. */
-    l->kind = LANES_ANY;
-    if (jumps == 0) {
-        l->kind = LANES_RUN;
-    } else if (jumps == 1 && valid == 8 && !direct) {
-        l->kind = LANES_TWO_RUNS;
-    }
-}
-
-static void strip_lanes(const struct corr_plan *pl, const struct product_work *w, struct strip *s)
-{
-    const int groups = ceil_div(w->cols, TILE_COLS) * (TILE_COLS / 8);
-
-    for (int g = 0; g < groups; g++) {
-        const int valid = w->cols - g * 8;
-        for (int i = 0; i < 8; i++) {
-            const int col = g * 8 + i, at = w->first + (col < w->cols ? col : 0);
-            s->lanes[g].off[i] = column_in(pl, s, at);
-            s->out[col] = column_out(pl->c, pl->c->dst, at);
-            s->plus[col] = column_out(pl->c, pl->c->plus, at);
-        }
-        classify(&s->lanes[g], valid, pl->direct);
-    }
-}
-
-static void corr_open(const struct product *p, struct product_work *w)
-{
-    const struct corr_plan *pl = p->of;
-    struct strip *s = strip_at(pl, w);
-
-    strip_window(pl, w, s);
-    if (pl->direct) {
-        s->tap[0] = 0;
-        s->channel = view_plane(pl->c->src);
-    } else {
-        strip_taps(pl, s);
-    }
-    strip_lanes(pl, w, s);
-    s->source = (struct pack_source){.channel = s->channel, .n_taps = pl->n_taps, .tap = s->tap};
+    w.strip = pl->memory + (size_t)worker * pl->work;
+    w.sums = w.strip + pl->strip;
+    w.pixels = w.sums + pl->sums;
+    w.v = pl->chunks.shared ? pl->shared_v : w.pixels + pl->pixels;
+    return w;
 }
 
 /* out[i] = row[x0 + i*stride], 0 outside the row of `width`. */
@@ -301,143 +138,268 @@ static struct row_fill row_fill(int n, int x0, int stride, int width)
     return f;
 }
 
-/* One phase of one channel of one image. Rows are filled in order, for each may write zeros into
- * the next one's beginning. */
-static void fill_phase(const struct corr_plan *pl, const struct strip *s, const real *plane, int py,
+/* Rows of pixels of one image that lie in a chunk, and the strip that they are made from. */
+struct piece {
+    int image, row, rows; /* of the image's grid */
+    int col, cols;
+    int height, width; /* of a phase */
+};
+
+static struct piece piece_at(const struct corr_plan *pl, const struct chunk *ch, int row)
+{
+    const int image = row / pl->chunks.image_rows;
+    const int rows = chunk_image_end(&pl->chunks, ch, row) - row;
+
+    return (struct piece){.image = image,
+                          .row = row - image * pl->chunks.image_rows,
+                          .rows = rows,
+                          .col = ch->col,
+                          .cols = ch->cols,
+                          .height = rows + pl->reach_y,
+                          .width = ch->cols + pl->reach_x};
+}
+
+/* Rows are filled in order, for each may write zeros into the next one's beginning. */
+static void fill_phase(const struct corr_plan *pl, const struct piece *p, const real *plane, int py,
                        int px, real *out)
 {
     const struct corr *c = pl->c;
-    const int y0 = s->row0 * c->stride + c->y.first + py * c->y.step % c->stride;
-    const int x0 = s->col0 * c->stride + c->x.first + px * c->x.step % c->stride;
-    const struct row_fill f = row_fill(s->width, x0, c->stride, c->src.w);
+    const int y0 = p->row * c->stride + c->y.first + py * c->y.step % c->stride;
+    const int x0 = p->col * c->stride + c->x.first + px * c->x.step % c->stride;
+    const struct row_fill f = row_fill(p->width, x0, c->stride, c->src.w);
 
-    for (int r = 0; r < s->height; r++, out += s->width) {
+    for (int r = 0; r < p->height; r++, out += p->width) {
         const int y = y0 + r * c->stride;
         const bool inside = y >= 0 && y < c->src.h;
-        pl->product.cpu->kernels->fill_row(&f, inside ? plane + (size_t)y * (size_t)c->src.w : NULL,
-                                           out);
+        pl->cpu->kernels->fill_row(&f, inside ? plane + (size_t)y * (size_t)c->src.w : NULL, out);
     }
 }
 
-static void fill_strip(const struct corr_plan *pl, const struct product_work *w, struct strip *s,
-                       int channel)
+/* One channel's rows of V, from its first number of the piece on. */
+static void load_taps(const struct corr_plan *pl, const struct piece *p, const real *plane,
+                      real *strip, real *v)
 {
-    const size_t phase = (size_t)s->height * (size_t)s->width;
-    real *out = s->memory + PACK_MARGIN;
+    const struct corr *c = pl->c;
+    const size_t phase = (size_t)p->height * (size_t)p->width;
 
-    for (int c = channel; c < channel + s->source.n_channels; c++) {
-        for (int i = 0; i < s->images; i++) {
-            const real *plane = view_at(pl->c->src, w->unit * pl->images + s->image0 + i, c);
-            for (int f = 0; f < pl->phases_y * pl->phases_x; f++, out += phase) {
-                fill_phase(pl, s, plane, f / pl->phases_x, f % pl->phases_x, out);
+    for (int f = 0; f < pl->phases_y * pl->phases_x; f++) {
+        fill_phase(pl, p, plane, f / pl->phases_x, f % pl->phases_x, strip + (size_t)f * phase);
+    }
+    for (int t = 0; t < pl->taps; t++, v += pl->v_row) {
+        const int y = t / c->x.n, x = t % c->x.n;
+        const size_t at = (size_t)(y % pl->phases_y * pl->phases_x + x % pl->phases_x) * phase +
+                          (size_t)(y * c->y.step / c->stride) * (size_t)p->width +
+                          (size_t)(x * c->x.step / c->stride);
+        pl->cpu->kernels->join_rows(p->rows, p->cols, strip + at, (size_t)p->width, v);
+    }
+}
+
+/* The image's own numbers. ahead: from this channel to one whose turn is soon. */
+static void load_direct(const struct corr_plan *pl, const struct piece *p, const real *plane,
+                        size_t ahead, real *v)
+{
+    const bool whole = pl->chunks.parts == 1;
+    const int runs = whole ? 1 : p->rows, n = whole ? p->rows * p->cols : p->cols;
+    const struct row_fill f = {n, 0, n, p->col, 1};
+
+    for (int r = 0; r < runs; r++, v += n) {
+        const real *row = plane + (size_t)(p->row + r) * (size_t)pl->c->src.w;
+        fetch(row + ahead + p->col, (size_t)n);
+        pl->cpu->kernels->fill_row(&f, row, v);
+    }
+}
+
+static void load(const void *of, const struct chunk *ch, struct span channels, int worker)
+{
+    const struct corr_plan *pl = of;
+    const struct corr_work w = work_at(pl, worker);
+
+    /* Pieces in order, as each may write into the next one's beginning. */
+    for (int row = ch->row; row < ch->row_end; row = chunk_image_end(&pl->chunks, ch, row)) {
+        const struct piece p = piece_at(pl, ch, row);
+        real *v = w.v + (size_t)((row - ch->row) * ch->cols);
+        for (int c = channels.from; c < channels.to; c++) {
+            const real *plane = view_at(pl->c->src, p.image, c);
+            real *to = v + (size_t)(c * pl->taps) * pl->v_row;
+            if (pl->direct) {
+                const int soon = c + FETCH_AHEAD < channels.to ? FETCH_AHEAD : 0;
+                load_direct(pl, &p, plane, (size_t)soon * view_plane(pl->c->src), to);
+            } else {
+                load_taps(pl, &p, plane, w.strip, to);
             }
         }
     }
 }
 
-static void corr_load(const struct product *p, struct product_work *w, int block)
+/* Pixels that do not lie side by side in dst. */
+static void scatter(const struct corr_plan *pl, const struct piece *p, int channel, int channels,
+                    const real *pixels, size_t row)
 {
-    const struct corr_plan *pl = p->of;
-    struct strip *s = w->source;
-    const int channel = block * pl->channels_block, left = pl->c->src.c - channel;
-
-    s->source.n_channels = left < pl->channels_block ? left : pl->channels_block;
-    if (pl->direct) {
-        s->source.p = view_at(pl->c->src, w->unit * pl->images, channel);
-    } else {
-        s->source.p = s->memory + PACK_MARGIN;
-        fill_strip(pl, w, s, channel);
-    }
-}
-
-static void corr_pack(const struct product *p, struct product_work *w, int block, int panel)
-{
-    const struct strip *s = w->source;
-
-    (void)block;
-    p->cpu->kernels->pack_panel(&s->source, s->lanes + panel * (TILE_COLS / 8), w->panel);
-}
-
-/* A tile whose columns do not lie side by side in dst. */
-static void scatter(const struct tile_out *o, const struct cpu_kernels *k, const size_t *out,
-                    int cols, real *tile, real *dst)
-{
-    real done[TILE_SIZE];
-    struct tile_out dense = *o;
-
-    dense.row = TILE_COLS;
-    dense.add = false;
-    k->finish(&dense, tile, done);
-    for (int r = 0; r < o->rows; r++) {
-        for (int l = 0; l < cols; l++) {
-            real *y = dst + (size_t)r * o->row + out[l];
-            *y = done[r * TILE_COLS + l] + (o->add ? *y : 0);
-        }
-    }
-}
-
-static void add_plus(const struct tile_out *o, const size_t *at, int cols, const real *plus,
-                     real *tile)
-{
-    for (int r = 0; r < o->rows; r++) {
-        for (int l = 0; l < cols; l++) {
-            tile[r * TILE_COLS + l] += plus[(size_t)r * o->row + at[l]];
-        }
-    }
-}
-
-static void corr_finish(const struct product *p, struct product_work *w, int row_panel, int panel,
-                        real *tile)
-{
-    const struct corr_plan *pl = p->of;
     const struct corr *c = pl->c;
-    const struct strip *s = w->source;
-    const size_t *out = s->out + panel * TILE_COLS;
-    const int m = row_panel * TILE_ROWS, rows = c->dst.c - m;
-    const int left = w->cols - panel * TILE_COLS, cols = left < TILE_COLS ? left : TILE_COLS;
-    real *dst = view_at(c->dst, w->unit * pl->images, m);
-    const struct tile_out o = {.bias = c->bias ? c->bias + m : NULL,
-                               .act = c->act,
-                               .add = c->add,
-                               .rows = rows < TILE_ROWS ? rows : TILE_ROWS,
-                               .row = view_plane(c->dst)};
 
-    if (c->plus.p) {
-        add_plus(&o, s->plus + panel * TILE_COLS, cols, view_at(c->plus, w->unit * pl->images, m),
-                 tile);
-    }
-    if (cols == TILE_COLS && out[TILE_COLS - 1] - out[0] == TILE_COLS - 1) {
-        p->cpu->kernels->finish(&o, tile, dst + out[0]);
-    } else {
-        scatter(&o, p->cpu->kernels, out, cols, tile, dst);
+    for (int m = 0; m < channels; m++, pixels += row) {
+        real *plane = view_at(c->dst, p->image, channel + m);
+        for (int i = 0; i < p->rows * p->cols; i++) {
+            const int y = c->out_y + (p->row + i / p->cols) * c->out_step;
+            const int x = c->out_x + (p->col + i % p->cols) * c->out_step;
+            real *to = plane + (size_t)y * (size_t)c->dst.w + (size_t)x;
+            *to = pixels[i] + (c->add ? *to : 0);
+        }
     }
 }
 
-static const struct product_source corr_source = {corr_open, corr_load, corr_pack, corr_finish};
+/* A piece of 8 channels whose sums are there. */
+static void put(const struct corr_plan *pl, const struct piece *p, int channel, const real *sums,
+                real *pixels)
+{
+    const struct corr *c = pl->c;
+    const size_t at = (size_t)p->row * (size_t)c->dst.w + (size_t)p->col;
+    const int left = c->dst.c - channel;
+    struct rows_out o = {.bias = c->bias ? c->bias + channel : NULL,
+                         .plus = c->plus.p ? view_at(c->plus, p->image, channel) + at : NULL,
+                         .act = c->act,
+                         .add = c->add,
+                         .rows = left < 8 ? left : 8,
+                         .pixel = PANEL_ROWS,
+                         .row = view_plane(c->dst)};
+
+    if (c->out_step > 1) {
+        o.add = false;
+        o.row = (size_t)(p->rows * p->cols);
+        pl->cpu->kernels->put_rows(&o, p->rows * p->cols, sums, pixels);
+        scatter(pl, p, channel, o.rows, pixels, o.row);
+        return;
+    }
+    const bool whole = pl->chunks.parts == 1;
+    const int runs = whole ? 1 : p->rows, n = whole ? p->rows * p->cols : p->cols;
+    real *y = view_at(c->dst, p->image, channel) + at;
+    for (int r = 0; r < runs; r++, y += c->dst.w, sums += (size_t)n * PANEL_ROWS) {
+        pl->cpu->kernels->put_rows(&o, n, sums, y);
+        o.plus = o.plus ? o.plus + c->dst.w : NULL;
+    }
+}
+
+static const real *panel_at(const struct corr_plan *pl, int panel, int k)
+{
+    return pl->u + ((size_t)panel * (size_t)pl->k + (size_t)k) * PANEL_ROWS;
+}
+
+static void multiply(const void *of, const struct chunk *ch, struct span panels, int worker)
+{
+    const struct corr_plan *pl = of;
+    const struct corr_work w = work_at(pl, worker);
+    const int units = chunk_units(ch);
+
+    const size_t panel_sums = (size_t)(units + 8) * PANEL_ROWS;
+
+    for (int k = 0; k < pl->k; k += pl->k_block) {
+        const int n = pl->k - k < pl->k_block ? pl->k - k : pl->k_block;
+        for (int i = panels.from; i < panels.to; i++) {
+            const bool last = i + 1 == panels.to;
+            pl->cpu->kernels->multiply(n, panel_at(pl, i, k), w.v + (size_t)k * pl->v_row,
+                                       pl->v_row, units, k > 0,
+                                       w.sums + (size_t)(i - panels.from) * panel_sums, PANEL_ROWS,
+                                       panel_at(pl, last ? panels.from : i + 1, last ? k + n : k));
+        }
+    }
+    for (int i = panels.from; i < panels.to; i++) {
+        const real *of_panel = w.sums + (size_t)(i - panels.from) * panel_sums;
+        for (int row = ch->row; row < ch->row_end; row = chunk_image_end(&pl->chunks, ch, row)) {
+            const struct piece p = piece_at(pl, ch, row);
+            const real *sums = of_panel + (size_t)((row - ch->row) * ch->cols) * PANEL_ROWS;
+            for (int m = i * PANEL_ROWS; m < (i + 1) * PANEL_ROWS && m < pl->c->dst.c; m += 8) {
+                put(pl, &p, m, sums + m % PANEL_ROWS, w.pixels);
+            }
+        }
+    }
+}
+
+struct packing {
+    const struct corr *c;
+    const struct cpu_kernels *kernels;
+    int taps;
+    bool in_rows; /* k's numbers of an output channel lie side by side */
+    real *u;
+};
+
+static size_t tap_weight(const struct corr *c, int t)
+{
+    return (size_t)(c->y.w_first + t / c->x.n * c->y.w_step + c->x.w_first +
+                    t % c->x.n * c->x.w_step);
+}
+
+/* Output channel i of a panel; those that do not exist are given any numbers, which nobody reads.
+ */
+static const real *weight_row(const struct corr *c, int panel, int i)
+{
+    const int m = panel * PANEL_ROWS + i;
+
+    return c->w + (size_t)(m < c->dst.c ? m : c->dst.c - 1) * c->w_row;
+}
+
+static void pack_panel(void *ctx, int panel, int worker)
+{
+    const struct packing *pk = ctx;
+    const struct corr *c = pk->c;
+    const int k = c->src.c * pk->taps;
+    real *u = pk->u + (size_t)panel * (size_t)k * PANEL_ROWS;
+    const real *row[PANEL_ROWS];
+
+    (void)worker;
+    for (int i = 0; i < PANEL_ROWS; i++) {
+        row[i] = weight_row(c, panel, i);
+    }
+    if (pk->in_rows) {
+        pk->kernels->transpose8((size_t)k, row, PANEL_ROWS, u);
+        pk->kernels->transpose8((size_t)k, row + 8, PANEL_ROWS, u + 8);
+        return;
+    }
+    for (int j = 0; j < k; j++) {
+        const size_t at = (size_t)(j / pk->taps) * c->w_channel + tap_weight(c, j % pk->taps);
+        for (int i = 0; i < PANEL_ROWS; i++) {
+            *u++ = row[i][at];
+        }
+    }
+}
+
+size_t corr_pack_bytes(const struct corr *c)
+{
+    return cache_lines((size_t)round_up(c->dst.c, PANEL_ROWS) * (size_t)c->src.c *
+                       (size_t)(c->y.n * c->x.n) * sizeof(real));
+}
+
+void corr_pack(const struct cpu *cpu, const struct corr *c, real *packed)
+{
+    struct packing pk = {.c = c,
+                         .kernels = cpu->kernels,
+                         .taps = c->y.n * c->x.n,
+                         .in_rows = c->w_channel == (size_t)(c->y.n * c->x.n),
+                         .u = packed};
+
+    for (int t = 0; t < pk.taps; t++) {
+        pk.in_rows = pk.in_rows && tap_weight(c, t) == (size_t)t;
+    }
+    pool_run(cpu->pool, ceil_div(c->dst.c, PANEL_ROWS), pack_panel, &pk);
+}
 
 size_t corr_scratch(const struct cpu *cpu, const struct corr *c)
 {
     const struct corr_plan pl = corr_plan(cpu, c);
+    const size_t shared = pl.chunks.shared ? pl.v : 0;
 
-    return product_left_bytes(&pl.product) + cache_lines((size_t)pl.n_taps * sizeof(size_t)) +
-           (size_t)pool_threads(cpu->pool) * pl.product.work_bytes;
+    return corr_pack_bytes(c) + (shared + (size_t)pool_threads(cpu->pool) * pl.work) * sizeof(real);
 }
 
-void corr_run(const struct cpu *cpu, const struct corr *c, void *scratch)
+void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, void *scratch)
 {
+    static const struct chunks_work work = {load, multiply};
     struct corr_plan pl = corr_plan(cpu, c);
-    char *at = scratch;
-    size_t *tap = scratch;
 
-    at += cache_lines((size_t)pl.n_taps * sizeof(size_t));
-    for (int t = 0; t < pl.n_taps; t++) {
-        tap[t] = (size_t)(c->y.w_first + t / c->x.n * c->y.w_step + c->x.w_first +
-                          t % c->x.n * c->x.w_step);
+    pl.u = packed ? packed : scratch;
+    pl.shared_v = (real *)(void *)((char *)scratch + corr_pack_bytes(c));
+    pl.memory = pl.shared_v + (pl.chunks.shared ? pl.v : 0);
+    if (!packed) {
+        corr_pack(cpu, c, scratch);
     }
-    const struct product_left left = {c->w, c->w_row, c->w_channel, pl.n_taps, tap};
-    pl.product.source = &corr_source;
-    pl.product.of = &pl;
-    product_pack(&pl.product, &left, (real *)(void *)at);
-    at += product_left_bytes(&pl.product);
-    product_run(&pl.product, at);
+    chunks_run(cpu, &pl.chunks, &work, c->src.c, &pl);
 }

@@ -7,6 +7,7 @@
 
 #include "kernel_act.h"
 #include "kernel_norm.h"
+#include "kernel_panel.h"
 #include "kernel_peak.h"
 #include "kernel_pool.h"
 #include "kernel_tile.h"
@@ -20,8 +21,8 @@
         .scale = kernel_scale, .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,  \
         .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
         .norm_dx = kernel_norm_dx, .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)},          \
-        .wino_multiply = kernel_wino_multiply, .put_rows = kernel_put_rows,                        \
         .larger = kernel_larger, .largest = kernel_largest, .multiply_adds = kernel_multiply_adds, \
+        .multiply = kernel_multiply, .join_rows = kernel_join_rows, .put_rows = kernel_put_rows,   \
     }
 
 #endif

@@ -17,8 +17,6 @@
 #include "kernel_act.h"
 #include "kernel_tile.h"
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 /* Points of m = 4 and 6, and their squares. */
 #define P4A ((real)0.75)
 #define P4B ((real)1.5)
@@ -194,7 +192,7 @@ ALWAYS_INLINE void wino_across(int m, int n, const real *s, size_t plane, real *
 
 /*
  * Outputs of 8 channels of a row of n tiles, from the products p of tile t at sums[t*tile +
- * p*WINO_ROWS]: pixel (y, m*t + x) goes to out[(y*width + m*t + x)*8]. The last tile may reach
+ * p*PANEL_ROWS]: pixel (y, m*t + x) goes to out[(y*width + m*t + x)*8]. The last tile may reach
  * beyond the width, into numbers that the first one writes later.
  */
 ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int width, real *out)
@@ -207,7 +205,7 @@ ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int wi
             v8 r[8], o[8];
 #pragma GCC unroll 8
             for (int i = 0; i < m + 2; i++) {
-                r[i] = LOAD8(p + (i * (m + 2) + j) * WINO_ROWS);
+                r[i] = LOAD8(p + (i * (m + 2) + j) * PANEL_ROWS);
             }
             wino_result(m, r, o);
 #pragma GCC unroll 6
@@ -231,14 +229,14 @@ ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int wi
 /* 16 filters, g[tap][filter], become u[p*step + filter]. */
 ALWAYS_INLINE void wino_filters(int m, const real *g, real *u, size_t step)
 {
-    for (int half = 0; half < WINO_ROWS; half += 8) {
+    for (int half = 0; half < PANEL_ROWS; half += 8) {
         v8 q[8][3];
 #pragma GCC unroll 3
         for (int c = 0; c < 3; c++) {
             v8 r[3], o[8];
 #pragma GCC unroll 3
             for (int i = 0; i < 3; i++) {
-                r[i] = LOAD8(g + (i * 3 + c) * WINO_ROWS + half);
+                r[i] = LOAD8(g + (i * 3 + c) * PANEL_ROWS + half);
             }
             wino_filter(m, r, o);
 #pragma GCC unroll 8
@@ -290,152 +288,5 @@ WINO_KERNELS(6)
         .m = (n), .spread = kernel_spread##n, .down = kernel_down##n, .across = kernel_across##n,  \
         .back = kernel_back##n, .filters = kernel_filters##n,                                      \
     }
-
-/*
- * The micro-kernel: 16 channels of up to 6 tiles, summed over n_c input channels. Accumulators are
- * named, see kernel_tile.h. u is asked for ahead, as it comes from the third cache or beyond.
- */
-enum { WINO_AHEAD = 256 };
-
-#define UPTO_1(of) of(0)
-#define UPTO_2(of)                                                                                 \
-    UPTO_1(of);                                                                                    \
-    of(1)
-#define UPTO_3(of)                                                                                 \
-    UPTO_2(of);                                                                                    \
-    of(2)
-#define UPTO_4(of)                                                                                 \
-    UPTO_3(of);                                                                                    \
-    of(3)
-#define UPTO_5(of)                                                                                 \
-    UPTO_4(of);                                                                                    \
-    of(4)
-#define UPTO_6(of)                                                                                 \
-    UPTO_5(of);                                                                                    \
-    of(5)
-
-#define WINO_CLEAR(t) vec s##t##0 = {0}, s##t##1 = {0}
-#define WINO_STEP(t)                                                                               \
-    s##t##0 += u0 * v[t];                                                                          \
-    s##t##1 += u1 * v[t]
-#define WINO_STEP_TWICE(t)                                                                         \
-    s##t##0 += u0 * v[t];                                                                          \
-    s##t##1 += u1 * v[ldv + (t)]
-#define WINO_STEP_ONCE(t) s##t##0 += u0 * v[t]
-#define WINO_STORE(t)                                                                              \
-    VEC_STORE(sums + (t)*tile, s##t##0);                                                           \
-    VEC_STORE(sums + (t)*tile + VEC_LANES, s##t##1)
-#define WINO_STORE_JOINED(t) VEC_STORE(sums + (t)*tile, s##t##0 + s##t##1)
-
-/* Two vectors of channels, or one that holds all of them and two steps of n_c at once. */
-#define WINO_TILES(n)                                                                              \
-    static inline void wino_two_##n(int n_c, const real *u, const real *v, size_t ldv, real *sums, \
-                                    size_t tile)                                                   \
-    {                                                                                              \
-        UPTO_##n(WINO_CLEAR);                                                                      \
-        for (int c = 0; c < n_c; c++, u += WINO_ROWS, v += ldv) {                                  \
-            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + VEC_LANES);                              \
-            __builtin_prefetch(u + WINO_AHEAD);                                                    \
-            UPTO_##n(WINO_STEP);                                                                   \
-        }                                                                                          \
-        UPTO_##n(WINO_STORE);                                                                      \
-    }                                                                                              \
-    static inline void wino_one_##n(int n_c, const real *u, const real *v, size_t ldv, real *sums, \
-                                    size_t tile)                                                   \
-    {                                                                                              \
-        int c = 0;                                                                                 \
-        UPTO_##n(WINO_CLEAR);                                                                      \
-        for (; c + 2 <= n_c; c += 2, u += (ptrdiff_t)(2 * WINO_ROWS), v += 2 * ldv) {              \
-            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + WINO_ROWS);                              \
-            __builtin_prefetch(u + WINO_AHEAD);                                                    \
-            UPTO_##n(WINO_STEP_TWICE);                                                             \
-        }                                                                                          \
-        if (c < n_c) {                                                                             \
-            const vec u0 = VEC_LOAD(u);                                                            \
-            UPTO_##n(WINO_STEP_ONCE);                                                              \
-        }                                                                                          \
-        UPTO_##n(WINO_STORE_JOINED);                                                               \
-    }                                                                                              \
-    static inline void wino_tiles_##n(int n_c, const real *u, const real *v, size_t ldv,           \
-                                      real *sums, size_t tile)                                     \
-    {                                                                                              \
-        if (VEC_LANES >= WINO_ROWS) {                                                              \
-            wino_one_##n(n_c, u, v, ldv, sums, tile);                                              \
-            return;                                                                                \
-        }                                                                                          \
-        for (int i = 0; i < WINO_ROWS; i += 2 * VEC_LANES) {                                       \
-            wino_two_##n(n_c, u + i, v, ldv, sums + i, tile);                                      \
-        }                                                                                          \
-    }
-
-WINO_TILES(1)
-WINO_TILES(2)
-WINO_TILES(3)
-WINO_TILES(4)
-WINO_TILES(5)
-WINO_TILES(6)
-
-static inline void kernel_wino_multiply(int n_c, const real *u, const real *v, size_t ldv, int n,
-                                        real *sums, size_t tile)
-{
-    static void (*const tiles[])(int, const real *, const real *, size_t, real *, size_t) = {
-        wino_tiles_1, wino_tiles_2, wino_tiles_3, wino_tiles_4, wino_tiles_5, wino_tiles_6};
-    const int groups = (n + 5) / 6;
-
-    for (int g = 0, t = 0; g < groups; g++) {
-        const int end = n * (g + 1) / groups;
-        tiles[end - t - 1](n_c, u, v + t, ldv, sums + (size_t)t * tile, tile);
-        t = end;
-    }
-}
-
-/* Pixels of 8 channels, [n][8], go out as rows. Eight whole ones with nothing but a bias. */
-ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, real *y)
-{
-#pragma GCC unroll 8
-    for (int r = 0; r < 8; r++) {
-        const v8 p = t[r] + (o->bias ? o->bias[r] : 0);
-        STORE8(y + (size_t)r * o->row, relu ? (v8)((v8_mask)p & ~(p < 0)) : p);
-    }
-}
-
-/* Any of them: n pixels, at most 8, from number i of the rows on. */
-static inline void put_any(const struct rows_out *o, const v8 *t, size_t i, int n, real *y)
-{
-    for (int r = 0; r < o->rows; r++) {
-        real p[8];
-        STORE8(p, t[r] + (o->bias ? o->bias[r] : 0));
-        const size_t at = (size_t)r * o->row + i;
-        for (int l = 0; o->plus && l < n; l++) {
-            p[l] += o->plus[at + (size_t)l];
-        }
-        kernel_act_fwd(o->act, (size_t)n, p, p);
-        for (int l = 0; l < n; l++) {
-            y[at + (size_t)l] = p[l] + (o->add ? y[at + (size_t)l] : 0);
-        }
-    }
-}
-
-static inline void kernel_put_rows(const struct rows_out *o, int n, const real *pixels, real *y)
-{
-    const bool plain = o->rows == 8 && !o->plus && !o->add;
-    const bool relu = plain && o->act == ACT_RELU, linear = plain && o->act == ACT_LINEAR;
-
-    for (int i = 0; i < n; i += 8, pixels += 64) {
-        v8 p[8], t[8];
-#pragma GCC unroll 8
-        for (int l = 0; l < 8; l++) {
-            p[l] = LOAD8(pixels + (ptrdiff_t)(8 * l));
-        }
-        TRANSPOSE8(p, t);
-        if (i + 8 <= n && relu) {
-            put_plain(o, t, true, y + i);
-        } else if (i + 8 <= n && linear) {
-            put_plain(o, t, false, y + i);
-        } else {
-            put_any(o, t, (size_t)i, n - i < 8 ? n - i : 8, y);
-        }
-    }
-}
 
 #endif

@@ -50,19 +50,19 @@ struct tile_out {
 };
 
 /*
- * Where pixels of 8 channels go: y[r*row + i] (+)= act(pixels[i*8 + r] + bias[r] + plus[r*row + i])
- * for r < rows. bias and plus may be NULL.
+ * Where pixels of 8 channels go: y[r*row + i] (+)= act(pixels[i*pixel + r] + bias[r] + plus[r*row +
+ * i]) for r < rows. bias and plus may be NULL.
  */
 struct rows_out {
     const real *bias, *plus;
     enum act act;
     bool add;
     int rows;
-    size_t row;
+    size_t pixel, row; /* steps, in pixels and in y and plus */
 };
 
-/* Output channels of a panel of transformed filters. */
-enum { WINO_ROWS = 16 };
+/* Output channels of a panel of packed weights or transformed filters. */
+enum { PANEL_ROWS = 16 };
 
 /*
  * The transforms of F(m x m, 3 x 3), see kernel_wino.h. Tiles of m + 2 numbers each way, which lie
@@ -147,9 +147,13 @@ struct cpu_kernels {
                     const real *dy, real add, real *dx);
 
     struct wino_kernels wino[3]; /* m = 2, 4, 6 */
-    /* sums[t*tile + r] = sum over c of u[c*WINO_ROWS + r] * v[c*ldv + t], for n tiles. */
-    void (*wino_multiply)(int n_c, const real *u, const real *v, size_t ldv, int n, real *sums,
-                          size_t tile);
+    /* sums[t*step + r] (+)= sum over k of u[k*PANEL_ROWS + r] * v[k*ldv + t], for t < n. next: the
+     * weights that will be asked for then, which are fetched meanwhile. */
+    void (*multiply)(int k, const real *u, const real *v, size_t ldv, int n, bool add, real *sums,
+                     size_t step, const real *next);
+    /* rows runs of n numbers, `step` apart, go one behind the other to y. Up to 7 numbers behind
+     * each run are read, and behind the last written. */
+    void (*join_rows)(int rows, int n, const real *x, size_t step, real *y);
     /* Up to 7 pixels behind the last are read. */
     void (*put_rows)(const struct rows_out *out, int n, const real *pixels, real *y);
 

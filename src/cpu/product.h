@@ -11,6 +11,7 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "span.h"
 
 struct product;
 
@@ -61,24 +62,5 @@ size_t product_left_bytes(const struct product *p);
 void product_pack(struct product *p, const struct product_left *left, real *packed);
 /* memory: work_bytes for each thread. */
 void product_run(const struct product *p, void *memory);
-
-static inline int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static inline size_t cache_lines(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
-/* Part i of n equal parts of `total`, half open. */
-struct span {
-    int from, to;
-};
-static inline struct span span_at(int total, int n, int i)
-{
-    return (struct span){(int)((int64_t)total * i / n), (int)((int64_t)total * (i + 1) / n)};
-}
 
 #endif

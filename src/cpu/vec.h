@@ -39,6 +39,9 @@ typedef real vec_any __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)
 /* x < 0 ? 0 : x, which keeps NaN. */
 #define VEC_RELU(x) ((vec)((vec_mask)(x) & ~((x) < 0)))
 
+/* For templates: functions of which each caller's constants make another one. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* Eight numbers on every machine, for layouts that are made of eights. */
 typedef real v8 __attribute__((vector_size(8 * sizeof(real))));
 typedef real v8_any
