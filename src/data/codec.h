@@ -15,7 +15,8 @@ struct encoded {
     const struct log *log; /* may be NULL */
 };
 
-/* Pixels as stored; *orientation is EXIF's 1..8, 1 where there is none. On failure img is empty. */
+/* Pixels as stored; *orientation is EXIF's 1..8, 1 where there is none. img may hold memory to be
+ * used again. On failure it is empty. */
 enum vov_status codec_jpeg_read(const struct encoded *in, struct image *img, int *orientation,
                                 struct err *err);
 enum vov_status codec_png_read(const struct encoded *in, struct image *img, int *orientation,
@@ -34,9 +35,9 @@ enum vov_status codec_png_write(const char *path, const struct image *img, struc
                                 struct err *err);
 
 /*
- * Sets img's size and takes zeroed memory for its pixels, having checked the size: nothing empty,
- * at most IMAGE_MAX_PIXELS, and not more than a file of in->n bytes can hold when one byte gives
- * `ratio` pixels at most (a small file that asks for much memory is damaged or hostile).
+ * Sets img's size and sees to memory for its pixels, uncleared, having checked the size: nothing
+ * empty, at most IMAGE_MAX_PIXELS, and not more than a file of in->n bytes can hold when one byte
+ * gives `ratio` pixels at most (a small file that asks for much memory is damaged or hostile).
  */
 enum vov_status codec_take(const struct encoded *in, unsigned long width, unsigned long height,
                            size_t ratio, struct image *img, struct err *err);

@@ -118,8 +118,8 @@ bool distort_apply(const struct distortion *d, const struct image *in, struct im
 {
     const size_t n = (size_t)in->width * (size_t)in->height * 3;
 
-    *out = (struct image){mem_alloc(n, 1), in->width, in->height};
-    if (out->rgb == NULL) {
+    *out = (struct image){0};
+    if (!image_take(out, in->width, in->height)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

@@ -62,6 +62,29 @@ static enum vov_status find_format(const struct encoded *in, enum format *format
     return VOV_OK;
 }
 
+void image_free(struct image *img)
+{
+    mem_free(img->rgb);
+    *img = (struct image){0};
+}
+
+bool image_take(struct image *img, int width, int height)
+{
+    const size_t bytes = (size_t)width * (size_t)height * 3;
+
+    if (img->room < bytes) {
+        image_free(img);
+        img->rgb = mem_resize(NULL, bytes, 1);
+        if (img->rgb == NULL) {
+            return false;
+        }
+        img->room = bytes;
+    }
+    img->width = width;
+    img->height = height;
+    return true;
+}
+
 enum vov_status codec_take(const struct encoded *in, unsigned long width, unsigned long height,
                            size_t ratio, struct image *img, struct err *err)
 {
@@ -77,13 +100,7 @@ enum vov_status codec_take(const struct encoded *in, unsigned long width, unsign
         return err_set(err, VOV_EFORMAT, "%s: %zu bytes cannot hold %lu x %lu pixels", in->path,
                        in->n, width, height);
     }
-    img->rgb = mem_alloc((size_t)width * height, 3);
-    if (img->rgb == NULL) {
-        return err_nomem(err, (size_t)width * height * 3);
-    }
-    img->width = (int)width;
-    img->height = (int)height;
-    return VOV_OK;
+    return image_take(img, (int)width, (int)height) ? VOV_OK : err_nomem(err, width * height * 3);
 }
 
 /* Orientations 5..8 swap the axes. */
@@ -143,24 +160,17 @@ static enum vov_status apply_orientation(struct image *img, int orientation, str
         }
     }
     mem_free(img->rgb);
-    *img = (struct image){out, (int)out_w, (int)out_h};
+    *img = (struct image){out, (int)out_w, (int)out_h, (size_t)(w * h) * 3};
     return VOV_OK;
 }
 
-void image_free(struct image *img)
-{
-    mem_free(img->rgb);
-    *img = (struct image){0};
-}
-
-enum vov_status image_decode(const char *path, const void *bytes, size_t n, const struct log *log,
-                             struct image *img, struct err *err)
+static enum vov_status decode(const char *path, const void *bytes, size_t n, const struct log *log,
+                              struct image *img, struct err *err)
 {
     const struct encoded in = {path, bytes, n, log};
     enum format format;
     int orientation = 1;
 
-    *img = (struct image){0};
     TRY(find_format(&in, &format, err));
     if (format == FORMAT_JPEG) {
         TRY(codec_jpeg_read(&in, img, &orientation, err));
@@ -174,15 +184,28 @@ enum vov_status image_decode(const char *path, const void *bytes, size_t n, cons
     return status;
 }
 
+enum vov_status image_decode(const char *path, const void *bytes, size_t n, const struct log *log,
+                             struct image *img, struct err *err)
+{
+    *img = (struct image){0};
+    return decode(path, bytes, n, log, img, err);
+}
+
 enum vov_status image_read(const char *path, const struct log *log, struct image *img,
                            struct err *err)
 {
+    *img = (struct image){0};
+    return image_read_again(path, log, img, err);
+}
+
+enum vov_status image_read_again(const char *path, const struct log *log, struct image *img,
+                                 struct err *err)
+{
     struct buf file = {0};
 
-    *img = (struct image){0};
     enum vov_status status = err_of_input(err, file_read(path, MAX_FILE, &file, err), VOV_EFORMAT);
     if (status == VOV_OK) {
-        status = image_decode(path, file.p, file.n, log, img, err);
+        status = decode(path, file.p, file.n, log, img, err);
     }
     buf_free(&file);
     return status;

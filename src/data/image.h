@@ -18,6 +18,7 @@
 struct image {
     uint8_t *rgb; /* [height][width][3], dense; mem_free */
     int width, height;
+    size_t room; /* bytes of rgb that image_read_again may write; 0 where others took the memory */
 };
 
 enum { IMAGE_MAX_PIXELS = 1 << 28 }; /* larger pictures are refused before memory is taken */
@@ -26,10 +27,16 @@ enum { IMAGE_MAX_PIXELS = 1 << 28 }; /* larger pictures are refused before memor
  * A cut file that gives most of a picture is read with a warning in the log. */
 enum vov_status image_read(const char *path, const struct log *log, struct image *img,
                            struct err *err);
+/* The same with an image that holds an earlier picture, or {0}: its memory is used again where it
+ * is enough, which saves the system from handing out and clearing fresh pages for each of many. */
+enum vov_status image_read_again(const char *path, const struct log *log, struct image *img,
+                                 struct err *err);
 enum vov_status image_decode(const char *path, const void *bytes, size_t n, const struct log *log,
                              struct image *img, struct err *err);
 /* Width and height (after EXIF turning) from the head of the file only. */
 enum vov_status image_size(const char *path, int *width, int *height, struct err *err);
+/* Sets the size and sees to memory for it, uncleared: what img holds, where that is enough. */
+bool image_take(struct image *img, int width, int height); /* false: no memory; img is empty */
 void image_free(struct image *img);
 
 /* Appends the file that image_write would write. */

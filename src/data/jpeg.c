@@ -275,7 +275,7 @@ static enum vov_status decode(const struct encoded *in, void (*step)(struct deco
 {
     struct decoder d = {.in = in, .img = img, .orientation = orientation, .err = err};
 
-    memset(img, 0, sizeof *img);
+    img->width = img->height = 0;
     *orientation = 1;
     guarded(&d, step);
     if (d.status == VOV_OK && img->rgb != NULL) {

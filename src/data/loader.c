@@ -22,9 +22,11 @@ struct slot {
     int missing; /* places not filled yet */
 };
 
-struct order {
-    int *item; /* [n] of `epoch` */
+/* What a worker has for itself. */
+struct worker {
+    int *item; /* [n] the order of `epoch` */
     long epoch;
+    struct image img; /* the picture it is at; its memory serves for the next one */
 };
 
 struct loader {
@@ -54,7 +56,7 @@ long loader_batches(const struct loader *l)
 }
 
 /* What place g holds: the item, and the epoch for its random key. -1: past an evaluation's end. */
-static int item_at(const struct loader *l, struct order *o, long g, long *epoch)
+static int item_at(const struct loader *l, struct worker *w, long g, long *epoch)
 {
     const long batch = g / l->opt.batch, place = g % l->opt.batch;
 
@@ -63,13 +65,13 @@ static int item_at(const struct loader *l, struct order *o, long g, long *epoch)
         return g < l->d->n ? (int)g : -1;
     }
     *epoch = batch / l->per_epoch;
-    if (o->epoch != *epoch) {
+    if (w->epoch != *epoch) {
         struct rng r = rng_open(l->opt.seed, RNG_ORDER, (uint64_t)*epoch, 0);
         for (int i = 0; i < l->d->n; i++) {
-            o->item[i] = i;
+            w->item[i] = i;
         }
-        rng_shuffle(&r, o->item, l->d->n);
-        o->epoch = *epoch;
+        rng_shuffle(&r, w->item, l->d->n);
+        w->epoch = *epoch;
     }
     return (int)((batch % l->per_epoch * l->opt.batch + place) % l->d->n);
 }
@@ -135,12 +137,9 @@ static enum vov_status image_of_planes(const struct item *it, struct image *img,
 {
     const size_t n = (size_t)it->width * (size_t)it->height;
 
-    img->rgb = mem_alloc(n, 3);
-    if (img->rgb == NULL) {
+    if (!image_take(img, it->width, it->height)) {
         return err_nomem(err, n * 3);
     }
-    img->width = it->width;
-    img->height = it->height;
     for (size_t i = 0; i < n; i++) {
         for (size_t c = 0; c < 3; c++) {
             img->rgb[i * 3 + c] = it->planes[c * n + i];
@@ -158,7 +157,7 @@ static enum vov_status read_picture(struct loader *l, int item, struct image *im
     if (l->d->item[item].planes != NULL) {
         return image_of_planes(&l->d->item[item], img, err);
     }
-    const enum vov_status status = image_read(l->d->item[item].path, &log, img, &why);
+    const enum vov_status status = image_read_again(l->d->item[item].path, &log, img, &why);
 
     if (status == VOV_ENOMEM) {
         *err = why;
@@ -198,26 +197,23 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
 
 /* Fills one place. A picture that cannot be read is replaced by the next of the epoch's order
  * (training) or left zero. *skipped counts them. */
-static enum vov_status fill_place(struct loader *l, struct order *o, long g, int *skipped,
+static enum vov_status fill_place(struct loader *l, struct worker *w, long g, int *skipped,
                                   struct err *err)
 {
     struct batch *b = &l->slot[g / l->opt.batch % DEPTH].b;
     const int place = (int)(g % l->opt.batch), n = l->d->n;
     long epoch;
-    const int at = item_at(l, o, g, &epoch);
+    const int at = item_at(l, w, g, &epoch);
 
     for (int tries = 0; tries < (l->opt.train ? n : 1); tries++) {
-        const int item = l->opt.train ? o->item[(at + tries) % n] : at;
-        struct image img = {0};
-        const enum vov_status read = read_picture(l, item, &img, err);
+        const int item = l->opt.train ? w->item[(at + tries) % n] : at;
+        const enum vov_status read = read_picture(l, item, &w->img, err);
 
         if (read == VOV_ENOMEM) {
             return read;
         }
         if (read == VOV_OK) {
-            const enum vov_status status = prepare(l, item, epoch, &img, b, place, err);
-            image_free(&img);
-            return status;
+            return prepare(l, item, epoch, &w->img, b, place, err);
         }
         ++*skipped;
     }
@@ -255,10 +251,10 @@ static void begin_batch(struct loader *l, long number)
 static void *work(void *arg)
 {
     struct loader *l = arg;
-    struct order o = {mem_alloc((size_t)l->d->n, sizeof(int)), -1};
+    struct worker w = {.item = mem_alloc((size_t)l->d->n, sizeof(int)), .epoch = -1};
     struct err err = {0};
 
-    if (o.item == NULL) {
+    if (w.item == NULL) {
         err_nomem(&err, (size_t)l->d->n * sizeof(int));
     }
     pthread_mutex_lock(&l->mutex);
@@ -274,7 +270,7 @@ static void *work(void *arg)
         }
         pthread_mutex_unlock(&l->mutex);
         int skipped = 0;
-        fill_place(l, &o, g, &skipped, &err);
+        fill_place(l, &w, g, &skipped, &err);
         pthread_mutex_lock(&l->mutex);
         struct slot *s = &l->slot[g / l->opt.batch % DEPTH];
         s->b.skipped += skipped;
@@ -286,7 +282,8 @@ static void *work(void *arg)
     }
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->mutex);
-    mem_free(o.item);
+    mem_free(w.item);
+    image_free(&w.img);
     return NULL;
 }
 

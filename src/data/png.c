@@ -151,7 +151,7 @@ static enum vov_status judge_cut(struct decoder *d)
     const png_uint_32 h = (png_uint_32)d->img->height;
     const size_t row_bytes = (size_t)d->img->width * 3;
 
-    if (d->img->rgb == NULL || d->n_rows < h - h / 2) {
+    if (d->n_rows == 0 || d->n_rows < h - h / 2) {
         return err_set(d->err, VOV_EFORMAT, "%s: PNG cut short: %u of %u rows are there",
                        d->in->path, d->n_rows, h);
     }
@@ -166,7 +166,7 @@ static enum vov_status decode(const struct encoded *in, void (*step)(struct deco
 {
     struct decoder d = {.in = in, .img = img, .orientation = orientation, .err = err};
 
-    memset(img, 0, sizeof *img);
+    img->width = img->height = 0;
     *orientation = 1;
     d.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &d, on_error, on_warning);
     d.info = d.png != NULL ? png_create_info_struct(d.png) : NULL;

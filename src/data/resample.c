@@ -1,9 +1,9 @@
 /*
  * resample.c - separable resampling. For each output row the source rows are first blended, which
- * is contiguous and vectorises; then each output column picks its few blended columns, which also
- * takes the interleaved colours apart. Every kind is a table of taps (positions and weights that
- * sum to 1) for each axis. The mean is taken off before, so that a tap outside the picture, where
- * the value is the mean by definition, is simply left out.
+ * is contiguous and vectorises; then each output column blends its few columns of that, all colours
+ * of a pixel at once, and puts them apart into the planes. Every kind is a table of taps (positions
+ * and weights that sum to 1) for each axis. A tap outside the picture, where the value is the mean
+ * by definition, has no weight, and the mean is taken off with the weights that are left.
  */
 #include "resample.h"
 
@@ -12,25 +12,31 @@
 #include <math.h>
 #include <string.h>
 
-/* Output i reads taps first[i] .. first[i + 1] - 1. */
+/* Numbers that are worked on at once: a pixel and one more, or four pixels' reds. */
+enum { LANES = 4 };
+typedef real lanes __attribute__((vector_size(LANES * sizeof(real))));
+
+/* Output i reads the taps i * each .. i * each + each - 1; unused ones have weight 0. */
 struct taps {
-    int *first; /* [n + 1] */
-    int *pos;   /* source column or row, inside the picture */
+    int *pos; /* source column or row, inside the picture; then where that begins in a row */
     real *weight;
-    int n, most; /* outputs; most taps of one */
+    real *sum;   /* of each output's weights: under 1 where it reaches out of the picture */
+    int n, each; /* n: outputs, and unused ones up to a multiple of LANES */
 };
 
 /* The source axis: `size` pixels of the window, of which the picture has [lo, hi). */
 struct axis {
     int size, lo, hi, out;
-    int shift; /* from window to picture */
+    int shift;   /* from window to picture */
+    int picture; /* its size */
+    bool mirror; /* the last output comes first */
 };
 
 static void taps_free(struct taps *t)
 {
-    mem_free(t->first);
     mem_free(t->pos);
     mem_free(t->weight);
+    mem_free(t->sum);
 }
 
 static double cubic_weight(double x)
@@ -101,132 +107,178 @@ static int clamp(int v, int lo, int hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-/* Adds the taps of output i: clamped to the window, those outside the picture left out, equal
- * positions (at the edges) joined. Returns the new number of taps. */
-static int add_taps(struct taps *t, const struct axis *a, int total, int start, const double *w,
-                    int n)
+/* The taps of output i: clamped to the window, those outside the picture left out, equal positions
+ * (at the edges) joined. */
+static void put_taps(struct taps *t, const struct axis *a, int i, int start, const double *w, int n)
 {
-    const int begin = total;
+    int *pos = t->pos + (size_t)i * (size_t)t->each;
+    real *weight = t->weight + (size_t)i * (size_t)t->each;
+    int count = 0;
 
     for (int k = 0; k < n; k++) {
         const int p = clamp(start + k, 0, a->size - 1);
         if (p < a->lo || p >= a->hi) {
             continue;
         }
-        if (total > begin && t->pos[total - 1] == p + a->shift) {
-            t->weight[total - 1] += (real)w[k];
-        } else {
-            t->pos[total] = p + a->shift;
-            t->weight[total++] = (real)w[k];
+        if (count == 0 || pos[count - 1] != p + a->shift) {
+            pos[count++] = p + a->shift;
         }
+        weight[count - 1] += (real)w[k];
+        t->sum[i] += (real)w[k];
     }
-    return total;
+    for (int k = count; k < t->each; k++) {
+        pos[k] = count > 0 ? pos[count - 1] : clamp(a->shift + a->lo, 0, a->picture - 1);
+    }
 }
 
 static bool taps_make(struct taps *t, enum resample kind, const struct axis *a)
 {
+    static const int each[RESAMPLE_KINDS] = {[RESAMPLE_LINEAR] = 2,
+                                             [RESAMPLE_NEAREST] = 1,
+                                             [RESAMPLE_CUBIC] = 4,
+                                             [RESAMPLE_LANCZOS4] = 8};
     const double scale = (double)a->size / a->out;
-    const int room = kind == RESAMPLE_AREA ? (int)ceil(scale) + 2 : 8;
-    double *w = mem_alloc((size_t)room, sizeof *w);
+    const size_t room = ((size_t)a->out + LANES - 1) / LANES * LANES;
 
-    t->n = a->out;
-    t->first = mem_alloc((size_t)a->out + 1, sizeof *t->first);
-    t->pos = mem_alloc((size_t)a->out * (size_t)room, sizeof *t->pos);
-    t->weight = mem_alloc((size_t)a->out * (size_t)room, sizeof *t->weight);
-    const bool ok = w != NULL && t->first != NULL && t->pos != NULL && t->weight != NULL;
-    for (int i = 0; ok && i < a->out; i++) {
+    t->each = kind == RESAMPLE_AREA ? (int)ceil(scale) + 1 : each[kind];
+    double *w = mem_alloc((size_t)t->each, sizeof *w);
+    t->n = (int)room;
+    t->pos = mem_alloc(room * (size_t)t->each, sizeof *t->pos);
+    t->weight = mem_alloc(room * (size_t)t->each, sizeof *t->weight);
+    t->sum = mem_alloc(room, sizeof *t->sum);
+    const bool ok = w != NULL && t->pos != NULL && t->weight != NULL && t->sum != NULL;
+    for (int i = 0; ok && i < t->n; i++) {
+        const int from = a->mirror ? a->out - 1 - i : i;
         int start = 0;
-        const int n = weights_at(kind, scale, i, room, &start, w);
-        t->first[i + 1] = add_taps(t, a, t->first[i], start, w, n);
-        const int count = t->first[i + 1] - t->first[i];
-        t->most = count > t->most ? count : t->most;
+        const int n = i < a->out ? weights_at(kind, scale, from, t->each, &start, w) : 0;
+        put_taps(t, a, i, start, w, n);
     }
     mem_free(w);
     return ok;
 }
 
-/* (value - mean) / std as value * gain - bias, for a source channel and the plane it goes to. */
-struct channel {
-    real mean, gain;
-    int plane;
-};
-
 struct job {
     const struct image *img;
     const struct target *to;
     struct taps tx, ty;
-    struct channel channel[3];
-    real *mean_row, *blend; /* [columns][3]: the mean, and blended source rows less the mean */
-    int column0, columns;   /* of the picture that any output reads */
+    real gain[3], bias[3]; /* of R G B: out = value * gain - bias, for weights that sum to 1 */
+    int plane[3];          /* where R, G and B go */
+    real *blend;           /* [columns][3], and room for LANES: blended source rows */
+    int column0, columns;  /* of the picture that any output reads */
 };
 
-/* blend = sum of weight * (row - mean), over the taps of output row y. */
+/* blend = sum of weight * row, over the taps of output row y. */
 static void blend_rows(const struct job *j, int y)
 {
     const size_t stride = (size_t)j->img->width * 3;
-    const int n = j->columns * 3;
+    const int n = j->columns * 3, each = j->ty.each;
     real *restrict blend = j->blend;
-    const real *restrict mean = j->mean_row;
-    int t = j->ty.first[y];
-    const int end = j->ty.first[y + 1];
+    const int *pos = j->ty.pos + (size_t)y * (size_t)each;
+    const real *weight = j->ty.weight + (size_t)y * (size_t)each;
     const uint8_t *base = j->img->rgb + (size_t)j->column0 * 3;
 
-    if (end - t == 2) { /* the common case in one go */
-        const uint8_t *restrict a = base + (size_t)j->ty.pos[t] * stride;
-        const uint8_t *restrict b = base + (size_t)j->ty.pos[t + 1] * stride;
-        const real wa = j->ty.weight[t], wb = j->ty.weight[t + 1];
+    if (each == 2) { /* the common case in one go */
+        const uint8_t *restrict a = base + (size_t)pos[0] * stride;
+        const uint8_t *restrict b = base + (size_t)pos[1] * stride;
+        const real wa = weight[0], wb = weight[1];
         for (int i = 0; i < n; i++) {
-            blend[i] = wa * ((real)a[i] - mean[i]) + wb * ((real)b[i] - mean[i]);
+            blend[i] = wa * (real)a[i] + wb * (real)b[i];
         }
         return;
     }
     memset(blend, 0, (size_t)n * sizeof *blend);
-    for (; t < end; t++) {
-        const uint8_t *restrict a = base + (size_t)j->ty.pos[t] * stride;
-        const real wa = j->ty.weight[t];
-        for (int i = 0; i < n; i++) {
-            blend[i] += wa * ((real)a[i] - mean[i]);
+    for (int t = 0; t < each; t++) {
+        const uint8_t *restrict a = base + (size_t)pos[t] * stride;
+        const real wa = weight[t];
+        for (int i = 0; wa != 0 && i < n; i++) {
+            blend[i] += wa * (real)a[i];
+        }
+    }
+}
+
+/* The blended pixels of LANES outputs, each with its taps from `weight` on. */
+static inline void blend_columns(const real *restrict blend, const int *restrict offset,
+                                 const real *restrict weight, int each, lanes pixel[LANES])
+{
+    for (int k = 0; k < LANES; k++) {
+        lanes sum = {0}, one;
+        for (int t = 0; t < each; t++) {
+            memcpy(&one, blend + offset[k * each + t], sizeof one);
+            sum += one * weight[k * each + t];
+        }
+        pixel[k] = sum;
+    }
+}
+
+/* From R G B and a stray number of each pixel to the pixels' Rs, their Gs, their Bs. */
+static inline void put_apart(const lanes pixel[LANES], lanes color[3])
+{
+    const lanes rg01 = __builtin_shufflevector(pixel[0], pixel[1], 0, 4, 1, 5);
+    const lanes rg23 = __builtin_shufflevector(pixel[2], pixel[3], 0, 4, 1, 5);
+    const lanes b01 = __builtin_shufflevector(pixel[0], pixel[1], 2, 6, 2, 6);
+    const lanes b23 = __builtin_shufflevector(pixel[2], pixel[3], 2, 6, 2, 6);
+
+    color[0] = __builtin_shufflevector(rg01, rg23, 0, 1, 4, 5);
+    color[1] = __builtin_shufflevector(rg01, rg23, 2, 3, 6, 7);
+    color[2] = __builtin_shufflevector(b01, b23, 0, 1, 4, 5);
+}
+
+/* Output row y, `each` taps of each column: a constant where this is inlined. */
+static inline void pick(const struct job *j, int y, int each)
+{
+    const struct target *to = j->to;
+    const int width = to->width;
+    const real *sums = j->tx.sum;
+    real gain[3], bias[3], *out[3];
+
+    for (int c = 0; c < 3; c++) { /* copies: stores might change the originals */
+        gain[c] = j->gain[c];
+        bias[c] = j->bias[c] * j->ty.sum[y];
+        out[c] = to->planes + (size_t)j->plane[c] * to->plane + (size_t)(to->y + y) * to->row +
+                 (size_t)to->x;
+    }
+    for (int x = 0; x < width; x += LANES) {
+        const int n = width - x < LANES ? width - x : LANES;
+        lanes pixel[LANES], color[3], sum;
+
+        blend_columns(j->blend, j->tx.pos + x * each, j->tx.weight + x * each, each, pixel);
+        put_apart(pixel, color);
+        memcpy(&sum, sums + x, sizeof sum);
+        for (int c = 0; c < 3; c++) {
+            color[c] = color[c] * gain[c] - sum * bias[c];
+            if (n == LANES) {
+                memcpy(out[c] + x, &color[c], sizeof color[c]);
+            } else {
+                memcpy(out[c] + x, &color[c], (size_t)n * sizeof *out[c]);
+            }
         }
     }
 }
 
 static void pick_columns(const struct job *j, int y)
 {
-    const struct target *to = j->to;
-    real *out = to->planes + (size_t)(to->y + y) * to->row + (size_t)to->x;
-    real *const r = out + (size_t)j->channel[0].plane * to->plane;
-    real *const g = out + (size_t)j->channel[1].plane * to->plane;
-    real *const b = out + (size_t)j->channel[2].plane * to->plane;
-    const real gain_r = j->channel[0].gain, gain_g = j->channel[1].gain,
-               gain_b = j->channel[2].gain;
-
-    for (int x = 0; x < to->width; x++) {
-        const int at = to->mirror ? to->width - 1 - x : x;
-        real sum_r = 0, sum_g = 0, sum_b = 0;
-        for (int t = j->tx.first[x]; t < j->tx.first[x + 1]; t++) {
-            const real *p = j->blend + (size_t)(j->tx.pos[t] - j->column0) * 3;
-            const real w = j->tx.weight[t];
-            sum_r += w * p[0];
-            sum_g += w * p[1];
-            sum_b += w * p[2];
-        }
-        r[at] = sum_r * gain_r;
-        g[at] = sum_g * gain_g;
-        b[at] = sum_b * gain_b;
+    if (j->tx.each == 2) {
+        pick(j, y, 2);
+    } else {
+        pick(j, y, j->tx.each);
     }
 }
 
+/* Which columns the outputs read, and positions as offsets into `blend`, which holds only those. */
 static void find_columns(struct job *j)
 {
-    const int n = j->tx.first[j->tx.n];
+    const size_t n = (size_t)j->tx.n * (size_t)j->tx.each;
     int lo = j->img->width, hi = 0;
 
-    for (int t = 0; t < n; t++) {
+    for (size_t t = 0; t < n; t++) {
         lo = j->tx.pos[t] < lo ? j->tx.pos[t] : lo;
         hi = j->tx.pos[t] >= hi ? j->tx.pos[t] + 1 : hi;
     }
-    j->column0 = lo < hi ? lo : 0;
-    j->columns = lo < hi ? hi - lo : 0;
+    for (size_t t = 0; t < n; t++) {
+        j->tx.pos[t] = (j->tx.pos[t] - lo) * 3;
+    }
+    j->column0 = lo;
+    j->columns = hi - lo;
 }
 
 static struct axis make_axis(int start, int size, int picture, int out)
@@ -238,32 +290,29 @@ static struct axis make_axis(int start, int size, int picture, int out)
         .hi = end > picture ? picture - start : size,
         .out = out,
         .shift = start,
+        .picture = picture,
     };
 }
 
 static bool job_open(struct job *j, const struct window *from, enum resample kind,
                      const struct pixels *px)
 {
-    const struct axis ax = make_axis(from->x, from->width, j->img->width, j->to->width);
+    struct axis ax = make_axis(from->x, from->width, j->img->width, j->to->width);
     const struct axis ay = make_axis(from->y, from->height, j->img->height, j->to->height);
 
+    ax.mirror = j->to->mirror;
     if (!taps_make(&j->tx, kind, &ax) || !taps_make(&j->ty, kind, &ay)) {
         return false;
     }
     find_columns(j);
-    j->blend = mem_alloc((size_t)j->columns * 3 + 1, sizeof *j->blend);
-    j->mean_row = mem_alloc((size_t)j->columns * 3 + 1, sizeof *j->mean_row);
-    if (j->blend == NULL || j->mean_row == NULL) {
-        return false;
-    }
+    j->blend = mem_alloc((size_t)j->columns * 3 + LANES, sizeof *j->blend);
     for (int c = 0; c < 3; c++) {
         const int plane = px->bgr ? 2 - c : c;
-        j->channel[c] = (struct channel){(real)px->mean[plane], (real)(1 / px->std[plane]), plane};
+        j->plane[c] = plane;
+        j->gain[c] = (real)(1 / px->std[plane]);
+        j->bias[c] = (real)(px->mean[plane] / px->std[plane]);
     }
-    for (int i = 0; i < j->columns * 3; i++) {
-        j->mean_row[i] = j->channel[i % 3].mean;
-    }
-    return true;
+    return j->blend != NULL;
 }
 
 enum vov_status resample(const struct image *img, const struct window *from, enum resample kind,
@@ -279,7 +328,6 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
     taps_free(&j.tx);
     taps_free(&j.ty);
     mem_free(j.blend);
-    mem_free(j.mean_row);
     return ok ? VOV_OK : VOV_ENOMEM;
 }
 

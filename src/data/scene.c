@@ -314,7 +314,7 @@ enum vov_status scene_draw(const struct scene_options *opt, struct rng *r, struc
     c.width = random_side(r, opt->size);
     c.height = random_side(r, opt->size);
     const size_t n = (size_t)c.width * (size_t)c.height;
-    s->img = (struct image){mem_alloc(n, 3), c.width, c.height};
+    s->img = (struct image){.rgb = mem_alloc(n, 3), .width = c.width, .height = c.height};
     c.rgb = mem_alloc(n, 3 * sizeof *c.rgb);
     c.cover = mem_alloc((size_t)c.width, sizeof *c.cover);
     if (s->img.rgb == NULL || c.rgb == NULL || c.cover == NULL) {

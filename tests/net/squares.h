@@ -80,7 +80,7 @@ static void squares_make(struct dataset *d, int n)
     d->class_key[0] = 1;
     d->class_key[1] = 2;
     for (int i = 0; i < n; i++) {
-        struct image img = {rgb, 64, 64};
+        struct image img = {.rgb = rgb, .width = 64, .height = 64};
         struct item *it = &d->item[i];
         *it = (struct item){.id = i + 1, .width = 64, .height = 64};
         it->truth = arena_alloc(&d->mem, 2 * sizeof *it->truth);

@@ -66,7 +66,7 @@ static void expect(const struct vov_image *im, struct det_list *dets)
     struct err_list errs = {0};
     struct err err = {0};
     uint8_t rgb[W * H * 3];
-    struct image img = {rgb, W, H};
+    struct image img = {.rgb = rgb, .width = W, .height = H};
     for (int y = 0; y < H; y++) {
         memcpy(rgb + (ptrdiff_t)y * W * 3, im->pixels + (size_t)y * im->row_bytes, W * 3);
     }

@@ -18,7 +18,7 @@ static const struct color red = {255, 0, 0}, green = {0, 255, 0}, black = {0, 0,
 
 static struct image blank(void)
 {
-    struct image img = {mem_alloc((size_t)W * H, 3), W, H};
+    struct image img = {.rgb = mem_alloc((size_t)W * H, 3), .width = W, .height = H};
 
     ck_assert_ptr_nonnull(img.rgb);
     return img;

@@ -8,13 +8,14 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "data/image.h"
+#include "data/resample.h"
 #include "run.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const broken = "../shared/data/broken";
 static const char *const golden = "../shared/data/resize_golden";
@@ -141,7 +142,8 @@ static double between(const struct image *img, double x, double y, int c)
 
 static struct image noise(int width, int height)
 {
-    struct image img = {mem_alloc((size_t)width * (size_t)height, 3), width, height};
+    struct image img = {
+        .rgb = mem_alloc((size_t)width * (size_t)height, 3), .width = width, .height = height};
     struct rng r = rng_open(3, RNG_TEST, (uint64_t)width, (uint64_t)height);
 
     ck_assert_ptr_nonnull(img.rgb);
@@ -186,6 +188,118 @@ START_TEST(fit_is_bilinear_with_half_pixel_centres)
         px.letterbox = true;
         check_fit(sizes[i][0], sizes[i][1], &px);
     }
+}
+END_TEST
+
+/* A pixel of the window, less the mean: nothing where the window is beyond the picture. */
+static double window_pixel(const struct image *img, const struct window *w, int x, int y, int c,
+                           double mean)
+{
+    const int px = w->x + (x < 0 ? 0 : x >= w->width ? w->width - 1 : x);
+    const int py = w->y + (y < 0 ? 0 : y >= w->height ? w->height - 1 : y);
+    const bool inside = px >= 0 && py >= 0 && px < img->width && py < img->height;
+
+    return inside ? pixel_at(img, px, py)[c] - mean : 0;
+}
+
+static double window_between(const struct image *img, const struct window *w, double x, double y,
+                             int c, double mean)
+{
+    const int x0 = (int)floor(x), y0 = (int)floor(y);
+    const double a = x - x0, b = y - y0;
+
+    return (1 - b) * ((1 - a) * window_pixel(img, w, x0, y0, c, mean) +
+                      a * window_pixel(img, w, x0 + 1, y0, c, mean)) +
+           b * ((1 - a) * window_pixel(img, w, x0, y0 + 1, c, mean) +
+                a * window_pixel(img, w, x0 + 1, y0 + 1, c, mean));
+}
+
+enum { INPUT_W = 27, INPUT_H = 18 };
+
+static void check_window(const struct image *img, const struct window *w, const struct target *to)
+{
+    const struct pixels px = {
+        .width = INPUT_W, .height = INPUT_H, .mean = {10, 120, 250}, .std = {1, 2, 4}};
+
+    ck_assert_int_eq(resample(img, w, RESAMPLE_LINEAR, &px, to), VOV_OK);
+    for (int i = 0; i < 3 * INPUT_W * INPUT_H; i++) {
+        const int c = i / (INPUT_W * INPUT_H);
+        const int y = i / INPUT_W % INPUT_H - to->y;
+        const int at = i % INPUT_W - to->x, x = to->mirror ? to->width - 1 - at : at;
+        const bool inside = x >= 0 && y >= 0 && x < to->width && y < to->height;
+        const double sx = (x + 0.5) * w->width / to->width - 0.5;
+        const double sy = (y + 0.5) * w->height / to->height - 0.5;
+        const double v = window_between(img, w, sx, sy, c, px.mean[c]) / px.std[c];
+        ck_assert_double_eq_tol((double)to->planes[i], inside ? v : 77, 2e-3);
+    }
+}
+
+/* Windows of any size and place, in part or wholly beyond the picture; parts of the input, whose
+ * other numbers stay as they were; mirrored. */
+START_TEST(windows_beyond_the_picture)
+{
+    struct image img = noise(31, 22);
+    static real planes[3 * INPUT_W * INPUT_H];
+
+    for (int k = 0; k < 400; k++) {
+        struct rng r = rng_open(9, RNG_TEST, (uint64_t)k, 0);
+        const struct window w = {rng_int(&r, 100) - 50, rng_int(&r, 80) - 40, 1 + rng_int(&r, 60),
+                                 1 + rng_int(&r, 60)};
+        struct target to = {.planes = planes, .row = INPUT_W, .plane = INPUT_W * INPUT_H};
+        to.width = 1 + rng_int(&r, INPUT_W);
+        to.height = 1 + rng_int(&r, INPUT_H);
+        to.x = rng_int(&r, INPUT_W - to.width + 1);
+        to.y = rng_int(&r, INPUT_H - to.height + 1);
+        to.mirror = rng_int(&r, 2) == 1;
+        for (int i = 0; i < 3 * INPUT_W * INPUT_H; i++) {
+            planes[i] = 77;
+        }
+        check_window(&img, &w, &to);
+    }
+    image_free(&img);
+}
+END_TEST
+
+/* Weights sum to 1: of a picture of one colour every kind makes that colour. */
+START_TEST(every_kind_keeps_a_colour)
+{
+    struct image img = noise(40, 30);
+    const struct pixels px = {.width = 21, .height = 50, .std = {1, 1, 1}};
+    const struct window w = {3, 2, 33, 27};
+    static real planes[3 * 21 * 50];
+    const struct target to = {planes, 21, 21 * 50, 0, 0, 21, 50, false};
+
+    memset(img.rgb, 200, (size_t)img.width * (size_t)img.height * 3);
+    for (int kind = 0; kind < RESAMPLE_KINDS; kind++) {
+        ck_assert_int_eq(resample(&img, &w, (enum resample)kind, &px, &to), VOV_OK);
+        for (int i = 0; i < 3 * 21 * 50; i++) {
+            ck_assert_double_eq_tol((double)planes[i], 200, 1e-3);
+        }
+    }
+    image_free(&img);
+}
+END_TEST
+
+/* Memory that held a large picture serves for a small one, and the other way round. */
+START_TEST(memory_of_an_earlier_picture_serves_again)
+{
+    char path[] = "/tmp/vov-image-XXXXXX.png";
+    struct image small = noise(20, 10), img = noise(90, 70);
+    struct err err = {0};
+    close(mkstemps(path, 4));
+
+    ck_assert_int_eq(image_write(path, &small, &err), VOV_OK);
+    ck_assert(image_take(&img, 90, 70));
+    const uint8_t *const before = img.rgb;
+    ck_assert_msg(image_read_again(path, NULL, &img, &err) == VOV_OK, "%s", err.msg);
+    ck_assert(img.rgb == before && img.width == 20 && img.height == 10);
+    ck_assert_mem_eq(img.rgb, small.rgb, 20 * 10 * 3);
+    ck_assert_int_eq(file_write(path, "no picture", 10, &err), VOV_OK);
+    ck_assert_int_eq(image_read_again(path, NULL, &img, &err), VOV_EFORMAT);
+    ck_assert(image_take(&img, 300, 300));
+    unlink(path);
+    image_free(&img);
+    image_free(&small);
 }
 END_TEST
 
@@ -297,12 +411,16 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[4] = {fit_is_bilinear_with_half_pixel_centres};
+    const TTest *tests[] = {fit_is_bilinear_with_half_pixel_centres,
+                            windows_beyond_the_picture,
+                            every_kind_keeps_a_colour,
+                            memory_of_an_earlier_picture_serves_again,
+                            odd_pictures_as_pil_reads_them,
+                            pictures_that_darknet_resized,
+                            NULL};
 
-    if (file_is_dir(broken) && file_is_dir(golden)) {
-        tests[1] = odd_pictures_as_pil_reads_them;
-        tests[2] = pictures_that_darknet_resized;
-    } else {
+    if (!file_is_dir(broken) || !file_is_dir(golden)) {
+        tests[4] = NULL;
         fprintf(stderr, "%s is not there: the references are left out\n", shared);
     }
     return run_tests("image values", tests);

@@ -23,7 +23,8 @@ static char path[N][96];
 /* Grey pictures with one white rectangle, written to a folder; the last file is no picture. */
 static struct dataset make_set(bool with_broken)
 {
-    struct image img = {mem_alloc(SIDE * (SIDE + 8) * 3, 1), SIDE + 8, SIDE};
+    struct image img = {
+        .rgb = mem_alloc(SIDE * (SIDE + 8) * 3, 1), .width = SIDE + 8, .height = SIDE};
     struct err err = {0};
 
     snprintf(dir, sizeof dir, "/tmp/vov-loader-XXXXXX");
