@@ -179,10 +179,48 @@ static enum vov_status cuda_open(int device, struct backend **be, struct err *er
     return VOV_OK;
 }
 
+static bool describe(int i, struct gpu *g)
+{
+    struct cudaDeviceProp p;
+
+    if (cudaGetDeviceProperties(&p, i) != cudaSuccess) {
+        return false;
+    }
+    *g = (struct gpu){.major = p.major,
+                      .minor = p.minor,
+                      .memory_bytes = p.totalGlobalMem,
+                      .multiprocessors = p.multiProcessorCount};
+    snprintf(g->name, sizeof g->name, "%.127s", p.name);
+    snprintf(g->pci, sizeof g->pci, "%04x:%02x:%02x.0", (unsigned)p.pciDomainID & 0xffff,
+             (unsigned)p.pciBusID & 0xff, (unsigned)p.pciDeviceID & 0xff);
+    return true;
+}
+
+static enum vov_status cuda_report(struct gpu_report *r, struct err *err)
+{
+    int n, blas[2] = {0};
+
+    *r = (struct gpu_report){.dnn = (int)cudnnGetVersion()};
+    cudaRuntimeGetVersion(&r->runtime);
+    cudaDriverGetVersion(&r->driver);
+    if (cublasGetProperty(MAJOR_VERSION, &blas[0]) == CUBLAS_STATUS_SUCCESS &&
+        cublasGetProperty(MINOR_VERSION, &blas[1]) == CUBLAS_STATUS_SUCCESS) {
+        r->blas = 1000 * blas[0] + 10 * blas[1];
+    }
+    if (count_devices(&n, err) != VOV_OK) {
+        return err->code;
+    }
+    for (int i = 0; i < n && r->n < (int)(sizeof r->gpu / sizeof *r->gpu); i++) {
+        r->n += describe(i, &r->gpu[r->n]);
+    }
+    return VOV_OK;
+}
+
 extern const struct backend_plugin vov_backend_plugin;
 const struct backend_plugin vov_backend_plugin __attribute__((visibility("default"))) = {
     .version = BACKEND_PLUGIN_VERSION,
     .real_bytes = sizeof(real),
     .ops_bytes = sizeof(struct backend_ops),
     .open = cuda_open,
+    .report = cuda_report,
 };

@@ -30,7 +30,7 @@ static enum vov_status open_cuda(int device, struct backend **be, struct err *er
 {
     const struct backend_plugin *plugin;
     struct err why = {0};
-    enum vov_status status = plugin_load("libvov_cuda.so", &plugin, &why);
+    enum vov_status status = plugin_load(PLUGIN_CUDA, &plugin, &why);
 
     if (status == VOV_OK) {
         status = plugin->open(device, be, &why);

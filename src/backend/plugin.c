@@ -63,3 +63,12 @@ enum vov_status plugin_load(const char *name, const struct backend_plugin **plug
     *plugin = p;
     return VOV_OK;
 }
+
+enum vov_status plugin_report(struct gpu_report *r, struct err *err)
+{
+    const struct backend_plugin *plugin;
+
+    *r = (struct gpu_report){0};
+    TRY(plugin_load(PLUGIN_CUDA, &plugin, err));
+    return plugin->report(r, err);
+}

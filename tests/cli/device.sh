@@ -34,3 +34,11 @@ status=0
     status=$?
 [ "$status" -eq 4 ] || [ "$status" -eq 7 ] || fail "cuda: exit code $status"
 [ "$(wc -l <"$dir/err")" -eq 1 ] || fail "cuda: $(cat "$dir/err")"
+# What there is, for people and for programs.
+./vov doctor >"$dir/text"
+grep -q '^cpu  *.* threads' "$dir/text" || fail "doctor: $(cat "$dir/text")"
+grep -Eq '^cuda  *(not available: |runtime )' "$dir/text" || fail "doctor: $(cat "$dir/text")"
+./vov doctor --json >"$dir/json"
+for key in program os cpu kernels blas memory_bytes cuda driver cudnn devices energy; do
+    grep -q "\"$key\": " "$dir/json" || fail "doctor --json has no $key: $(cat "$dir/json")"
+done
