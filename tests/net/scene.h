@@ -88,7 +88,8 @@ static double loss_of(const struct model *m)
     return sum;
 }
 
-static void learn(struct model *m, struct backend *be, int steps, double *first, double *last)
+static inline void learn(struct model *m, struct backend *be, int steps, double *first,
+                         double *last)
 {
     struct err err = {0};
     struct sgd sgd;
@@ -108,7 +109,7 @@ static void learn(struct model *m, struct backend *be, int steps, double *first,
 }
 
 /* Of one picture: the boxes, each once, with their classes, and nothing else above 0.5. */
-static void expect_found(struct detector *d, int which)
+static inline void expect_found(struct detector *d, int which)
 {
     struct det_list dets = {0};
     struct err err = {0};
@@ -129,7 +130,7 @@ static void expect_found(struct detector *d, int which)
 }
 
 /* Trains a detector on the scene until the loss is small; it then finds the boxes. */
-static void expect_learns(const char *cfg, int steps)
+static inline void expect_learns(const char *cfg, int steps)
 {
     struct backend *be;
     struct model m;

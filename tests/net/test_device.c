@@ -1,0 +1,193 @@
+/*
+ * test_device.c - a whole detector on the device that VOV_TEST_DEVICE names, beside the reference
+ * loops: three steps of training give the same gradients and leave the same weights, inference
+ * gives the same numbers, and all of it the same bits when it is done again. Skipped where no
+ * device is named.
+ */
+#include "net/scene.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { STEPS = 3, SEED = 5 };
+
+static const char cfg[] =
+    TINY("[refinedet]\narm=s3,s4,s5\nodm=p3,p4,p5\nsizes=16,28,48\ninter=1\ninter_width=8\n"
+         "inter_out=16\n");
+
+static struct backend *open_device(const char *name)
+{
+    struct backend *be;
+    struct err err = {0};
+
+    ck_assert_msg(backend_open(name, 1, &be, &err) == VOV_OK, "%s", err.msg);
+    return be;
+}
+
+static const char *device(void)
+{
+    return getenv("VOV_TEST_DEVICE");
+}
+
+/* All parameters, or what `which` of them, one behind the other. */
+static real *numbers(const struct params *p, real *which, size_t *count)
+{
+    real *all = calloc(p->count + 1, sizeof *all);
+
+    *count = 0;
+    for (int i = 0; i < p->n; i++) {
+        params_get(p, which, p->tensor[i], all + *count);
+        *count += shape_count(p->tensor[i]->shape);
+    }
+    return all;
+}
+
+static void expect_near(const char *what, const real *want, const real *got, size_t n, double bound)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double d = fabs((double)want[i] - (double)got[i]);
+        if (!(d <= bound * (1 + fabs((double)want[i])))) {
+            ck_abort_msg("%s: number %zu of %zu is %.7g, on the reference %.7g", what, i, n,
+                         (double)got[i], (double)want[i]);
+        }
+    }
+}
+
+/* Of all numbers together. */
+static double difference(const real *want, const real *got, size_t n)
+{
+    double diff = 0, size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)want[i] - (double)got[i];
+        diff += d * d;
+        size += (double)want[i] * (double)want[i];
+    }
+    return sqrt(diff / size);
+}
+
+/* A training run of a few steps. */
+struct outcome {
+    real *weights;
+    real *gradient; /* of the first step */
+    size_t count;
+    double loss[STEPS];
+};
+
+static void train(const char *name, struct outcome *out)
+{
+    struct backend *be = open_device(name);
+    struct model m;
+    struct sgd sgd;
+    struct err err = {0};
+
+    open_text(&m, cfg, true);
+    ck_assert_msg(model_start(&m, be, SEED, &err) == VOV_OK, "%s", err.msg);
+    struct params *p = &m.exec.params;
+    ck_assert(sgd_open(&sgd, p, &m.net, &err) == VOV_OK);
+    for (int i = 0; i < STEPS; i++) {
+        set_batch(&m);
+        be->ops->block_fill(be, p->n_learn, p->grad, 0);
+        ck_assert_msg(exec_forward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
+        out->loss[i] = loss_of(&m);
+        ck_assert_msg(exec_backward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
+        if (i == 0) {
+            out->gradient = numbers(p, p->grad, &out->count);
+        }
+        sgd_step(&sgd, 0.005, 1);
+    }
+    ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
+    out->weights = numbers(p, p->val, &out->count);
+    sgd_close(&sgd);
+    model_close(&m);
+    backend_close(be);
+}
+
+START_TEST(trains_alike)
+{
+    struct outcome want, got, again;
+
+    train("plain", &want);
+    train(device(), &got);
+    train(device(), &again);
+    for (int i = 0; i < STEPS; i++) {
+        ck_assert_double_eq_tol(got.loss[i], want.loss[i], 1e-4 * (1 + want.loss[i]));
+    }
+    ck_assert(got.count == want.count);
+    ck_assert_double_lt(difference(want.gradient, got.gradient, got.count), 1e-4);
+    expect_near("weights", want.weights, got.weights, got.count, 1e-4);
+    ck_assert_msg(memcmp(got.weights, again.weights, got.count * sizeof *got.weights) == 0,
+                  "the same run has other bits");
+    struct outcome *const all[] = {&want, &got, &again};
+    for (int i = 0; i < 3; i++) {
+        free(all[i]->weights);
+        free(all[i]->gradient);
+    }
+}
+END_TEST
+
+/* All outputs of the head, one behind the other. */
+static real *infer(const char *name, bool fold, size_t *count)
+{
+    static const char *const set[] = {"net.batch=2"};
+    const struct model_options opt = {.batch = 2, .keep_norms = !fold, .set = set, .n_set = 1};
+    struct backend *be = open_device(name);
+    struct err_list errs = {0};
+    struct err err = {0};
+    struct model m;
+    real images[2 * 3 * PIXELS];
+
+    ck_assert(model_build_text("t.cfg", cfg, sizeof cfg - 1, &opt, &m, &errs) == VOV_OK);
+    ck_assert_msg(model_start(&m, be, SEED, &err) == VOV_OK, "%s", err.msg);
+    ck_assert(!fold || fold_weights(&m.graph, &m.exec.params) == VOV_OK);
+    exec_pack(&m.exec);
+    draw(images, 0);
+    draw(images + 3 * PIXELS, 1);
+    exec_set(&m.exec, m.input, images);
+    ck_assert_msg(exec_forward(&m.exec, 0, &err) == VOV_OK, "%s", err.msg);
+    *count = 0;
+    for (int i = 0; i < m.head.n_out; i++) {
+        *count += shape_count(m.head.out[i]->shape);
+    }
+    real *all = calloc(*count, sizeof *all);
+    size_t at = 0;
+    for (int i = 0; i < m.head.n_out; i++) {
+        exec_get(&m.exec, m.head.out[i], all + at);
+        at += shape_count(m.head.out[i]->shape);
+    }
+    model_close(&m);
+    backend_close(be);
+    return all;
+}
+
+START_TEST(infers_alike)
+{
+    size_t n, m;
+    real *want = infer("plain", _i == 1, &n), *got = infer(device(), _i == 1, &m);
+
+    ck_assert(n == m && n > 0);
+    expect_near("outputs", want, got, n, 1e-4);
+    free(want);
+    free(got);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("device");
+    Suite *suite = suite_create("device");
+
+    if (device() == NULL) {
+        printf("VOV_TEST_DEVICE names no device\n");
+        return 77;
+    }
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, trains_alike);
+    tcase_add_loop_test(t, infers_alike, 0, 2);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
