@@ -22,7 +22,7 @@ static enum vov_status crop(const struct image *from, struct image *to, struct e
 {
     const int w = BENCH_PICTURE_WIDTH, h = BENCH_PICTURE_HEIGHT;
     const int x0 = (from->width - w) / 2, y0 = (from->height - h) / 2;
-    *to = (struct image){mem_alloc((size_t)w * (size_t)h, 3), w, h};
+    *to = (struct image){.rgb = mem_alloc((size_t)w * (size_t)h, 3), .width = w, .height = h};
     if (to->rgb == NULL) {
         return err_nomem(err, (size_t)w * (size_t)h * 3);
     }

@@ -177,7 +177,7 @@ enum vov_status canvas_paint(const struct canvas *c, struct image *img, struct e
 {
     struct image fine = {.width = c->width * FINE, .height = c->height * FINE};
     const size_t n = (size_t)c->width * (size_t)c->height * 3;
-    *img = (struct image){mem_alloc(n, 1), c->width, c->height};
+    *img = (struct image){.rgb = mem_alloc(n, 1), .width = c->width, .height = c->height};
     fine.rgb = mem_alloc(n, FINE * FINE);
     if (c->failed || img->rgb == NULL || fine.rgb == NULL) {
         image_free(&fine);
