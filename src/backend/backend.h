@@ -38,10 +38,11 @@ static inline bool act_from_output(enum act a)
 
 /*
  * How a convolution is computed: EXACT sums the products as the formula says, F2, F4 and F6 are
- * Winograd's F(m x m, 3 x 3), which need fewer multiplications and round more. AUTO leaves it to
- * the backend. Where what is asked for does not fit the kernel or the device, EXACT is taken.
+ * Winograd's F(m x m, 3 x 3), which need fewer multiplications and round more. AUTO leaves the
+ * choice to the backend, AUTO_F4 all but F6. Where what is asked for does not fit the kernel or the
+ * device, EXACT is taken.
  */
-enum conv_alg { CONV_AUTO, CONV_EXACT, CONV_F2, CONV_F4, CONV_F6 };
+enum conv_alg { CONV_AUTO, CONV_EXACT, CONV_F2, CONV_F4, CONV_F6, CONV_AUTO_F4 };
 
 struct conv_desc {
     int kh, kw, stride, pad, dilation, groups;

@@ -148,7 +148,8 @@ enum vov_status build_conv(struct builder *b, const char *name, const struct con
     const int pad = c->pad == PAD_SAME ? (c->size - 1) / 2 * dilation : c->pad;
     const bool inside = c->norm == NORM_NONE && act_from_output(c->act);
     const struct conv_attr a = {
-        .d = {c->size, c->size, c->stride, pad, dilation, c->groups > 0 ? c->groups : 1},
+        .d = {c->size, c->size, c->stride, pad, dilation, c->groups > 0 ? c->groups : 1,
+              (enum conv_alg)b->net->conv},
         .out_c = c->out,
         .bias = c->bias && c->norm == NORM_NONE,
         .act = inside ? c->act : ACT_LINEAR,

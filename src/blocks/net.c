@@ -34,6 +34,10 @@ const struct key_spec net_keys[] = {
     {"norm_momentum", "0.9", KEY_REAL, AT(norm_momentum), 0, 1, NULL,
      "part of a batch norm's old running statistics that a step keeps"},
 
+    {"conv", "auto", KEY_ENUM, AT(conv), 0, 0, "auto exact f2 f4 f6",
+     "how 3x3 convolutions are computed on the CPU: as the formula says, by Winograd's F(2x2), "
+     "F(4x4) or F(6x6), or the fastest (in training never F(6x6)); see docs/performance.md"},
+
     {"batch", "1", KEY_INT, AT(batch), 1, 65536, NULL, "pictures between two updates"},
     {"subdivisions", "1", KEY_INT, AT(subdivisions), 1, 65536, NULL,
      "parts that a batch is computed in, to save memory; must divide it"},

@@ -21,6 +21,8 @@ struct net_config {
     /* Norms of the whole net. */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
 
+    int conv; /* enum conv_alg: how 3x3 convolutions are computed */
+
     /* Training. */
     int batch, subdivisions;
     double learning_rate, momentum, decay;

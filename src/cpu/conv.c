@@ -1,5 +1,5 @@
 /*
- * conv.c - convolution's entries in the fast table: chooses the algorithm of each pass, and states
+ * conv.c - convolution's entries in the fast table: hands each pass to its algorithm, and states
  * data gradients as correlations. For stride s the pixels of dx fall into s*s phases; those of one
  * phase are reached by the same taps, so that each phase is a correlation of its own with stride 1,
  * and no multiplication is wasted.
@@ -10,8 +10,6 @@
 #include "product.h"
 
 #include <stdint.h>
-
-enum method { PRODUCT, DEPTHWISE, WINO2, WINO4, WINO6, METHODS };
 
 static struct corr_axis forward_axis(const struct conv_desc *d, int taps, int w_step)
 {
@@ -109,64 +107,41 @@ static bool has_gaps(const struct conv_desc *d, struct view dx, struct view dy)
     return false;
 }
 
-/* The one place that chooses; c: the pass as a correlation of one group. */
-static enum method choose(const struct conv_desc *d, const struct corr *c)
-{
-    if (d->groups > 1 && c->src.c == 1 && c->dst.c == 1) {
-        return DEPTHWISE;
-    }
-    if (!wino_fits(c) || d->alg == CONV_EXACT) {
-        return PRODUCT;
-    }
-    if (d->alg == CONV_F2) {
-        return WINO2;
-    }
-    if (d->alg == CONV_F6) {
-        return WINO6;
-    }
-    return d->alg == CONV_F4 || (c->src.c >= 16 && c->dst.c >= 16) ? WINO4 : PRODUCT;
-}
-
-static enum method choose_fwd(const struct conv_desc *d, struct view x, struct view y)
+static enum conv_method choose_fwd(const struct conv_desc *d, struct view x, struct view y)
 {
     const struct corr c = forward_corr(d, x, y, 0);
 
-    return choose(d, &c);
+    return conv_choose(d, &c);
 }
 
-static enum method choose_bwd(const struct conv_desc *d, struct view dx, struct view dy)
+static enum conv_method choose_bwd(const struct conv_desc *d, struct view dx, struct view dy)
 {
     const struct corr c = backward_corr(d, dy, dx, 0, 0);
 
-    return choose(d, &c);
+    return conv_choose(d, &c);
 }
 
-static int tile_side(enum method method)
+static size_t method_scratch(const struct cpu *cpu, enum conv_method method, const struct corr *c)
 {
-    return method == WINO2 ? 2 : method == WINO4 ? 4 : 6;
+    return method == METHOD_DEPTHWISE ? 0
+           : method == METHOD_PRODUCT ? corr_scratch(cpu, c)
+                                      : wino_scratch(cpu, c, conv_tile(method));
 }
 
-static size_t method_scratch(const struct cpu *cpu, enum method method, const struct corr *c)
-{
-    return method == DEPTHWISE ? 0
-           : method == PRODUCT ? corr_scratch(cpu, c)
-                               : wino_scratch(cpu, c, tile_side(method));
-}
-
-static void method_run(const struct cpu *cpu, enum method method, const struct corr *c,
+static void method_run(const struct cpu *cpu, enum conv_method method, const struct corr *c,
                        const real *packed, void *scratch)
 {
-    if (method == PRODUCT) {
+    if (method == METHOD_PRODUCT) {
         corr_run(cpu, c, packed, scratch);
     } else {
-        wino_run(cpu, c, tile_side(method), packed, scratch);
+        wino_run(cpu, c, conv_tile(method), packed, scratch);
     }
 }
 
 static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
                                struct view dy)
 {
-    const enum method method = choose_bwd(d, dx, dy);
+    const enum conv_method method = choose_bwd(d, dx, dy);
     size_t most = 0;
 
     for (int phase = 0; phase < d->stride * d->stride; phase++) {
@@ -179,21 +154,21 @@ static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d,
 
 static bool is_depthwise(const struct conv_desc *d, struct view x, struct view y)
 {
-    return choose_fwd(d, x, y) == DEPTHWISE;
+    return choose_fwd(d, x, y) == METHOD_DEPTHWISE;
 }
 
 static const char *fast_conv_algorithm(struct backend *be, const struct conv_desc *d,
                                        enum conv_pass pass, struct view x, struct view y)
 {
-    static const char *const name[METHODS] = {[PRODUCT] = "product",
-                                              [DEPTHWISE] = "depthwise",
-                                              [WINO2] = "f2",
-                                              [WINO4] = "f4",
-                                              [WINO6] = "f6"};
+    static const char *const name[METHODS] = {[METHOD_PRODUCT] = "product",
+                                              [METHOD_DEPTHWISE] = "depthwise",
+                                              [METHOD_F2] = "f2",
+                                              [METHOD_F4] = "f4",
+                                              [METHOD_F6] = "f6"};
 
     (void)be;
     if (pass == CONV_BWD_WEIGHT) {
-        return name[is_depthwise(d, x, y) ? DEPTHWISE : PRODUCT];
+        return name[is_depthwise(d, x, y) ? METHOD_DEPTHWISE : METHOD_PRODUCT];
     }
     return name[pass == CONV_FWD ? choose_fwd(d, x, y) : choose_bwd(d, x, y)];
 }
@@ -205,7 +180,7 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 
     if (use->pass == CONV_FWD) {
         const struct corr c = forward_corr(d, x, y, 0);
-        return method_scratch(cpu, choose(d, &c), &c);
+        return method_scratch(cpu, conv_choose(d, &c), &c);
     }
     if (use->pass == CONV_BWD_DATA) {
         return backward_scratch(cpu, d, x, y);
@@ -216,11 +191,11 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 }
 
 /* Of one group. */
-static size_t method_pack_bytes(enum method method, const struct corr *c)
+static size_t method_pack_bytes(enum conv_method method, const struct corr *c)
 {
-    return method == DEPTHWISE ? 0
-           : method == PRODUCT ? corr_pack_bytes(c)
-                               : wino_pack_bytes(c, tile_side(method));
+    return method == METHOD_DEPTHWISE ? 0
+           : method == METHOD_PRODUCT ? corr_pack_bytes(c)
+                                      : wino_pack_bytes(c, conv_tile(method));
 }
 
 /* Data gradients of strided convolutions are several correlations: none prepares anything. */
@@ -233,7 +208,7 @@ static size_t fast_conv_pack_bytes(struct backend *be, const struct conv_desc *d
     (void)be;
     return pass == CONV_BWD_DATA && d->stride > 1
                ? 0
-               : (size_t)d->groups * method_pack_bytes(choose(d, &c), &c);
+               : (size_t)d->groups * method_pack_bytes(conv_choose(d, &c), &c);
 }
 
 static size_t group_weights(const struct conv_desc *d, const struct corr *c)
@@ -242,7 +217,7 @@ static size_t group_weights(const struct conv_desc *d, const struct corr *c)
 }
 
 /* The prepared weights of group g, NULL when there are none. */
-static real *group_packed(const struct corr *c, enum method method, int g, const void *packed)
+static real *group_packed(const struct corr *c, enum conv_method method, int g, const void *packed)
 {
     /* The one who prepares writes, all others read. */
     char *p = (char *)(uintptr_t)packed;
@@ -255,13 +230,13 @@ static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum c
 {
     for (int g = 0; g < d->groups; g++) {
         struct corr c = pass == CONV_FWD ? forward_corr(d, x, y, g) : backward_corr(d, y, x, g, 0);
-        const enum method method = choose(d, &c);
+        const enum conv_method method = conv_choose(d, &c);
         real *to = group_packed(&c, method, g, packed);
         c.w = w + (size_t)g * group_weights(d, &c);
-        if (method == PRODUCT) {
+        if (method == METHOD_PRODUCT) {
             corr_pack(be->ctx, &c, to);
         } else {
-            wino_pack(be->ctx, &c, tile_side(method), to);
+            wino_pack(be->ctx, &c, conv_tile(method), to);
         }
     }
 }
@@ -271,9 +246,9 @@ static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
                           void *scratch)
 {
     const struct cpu *cpu = be->ctx;
-    const enum method method = choose_fwd(d, x, y);
+    const enum conv_method method = choose_fwd(d, x, y);
 
-    if (method == DEPTHWISE) {
+    if (method == METHOD_DEPTHWISE) {
         depthwise_fwd(cpu, d, x, w.w, tail, y);
         return;
     }
@@ -291,9 +266,9 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
                                struct view dy, real beta, struct view dx, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
-    const enum method method = choose_bwd(d, dx, dy);
+    const enum conv_method method = choose_bwd(d, dx, dy);
 
-    if (method == DEPTHWISE) {
+    if (method == METHOD_DEPTHWISE) {
         depthwise_bwd_data(cpu, d, w.w, dy, beta, dx);
         return;
     }

@@ -35,6 +35,17 @@ struct corr {
     size_t w_row, w_channel;
 };
 
+enum conv_method { METHOD_PRODUCT, METHOD_DEPTHWISE, METHOD_F2, METHOD_F4, METHOD_F6, METHODS };
+
+/* What computes the correlation c, of one group, of a pass of d. Looks at shapes only. */
+enum conv_method conv_choose(const struct conv_desc *d, const struct corr *c);
+
+/* m of Winograd's F(m x m, 3 x 3). */
+static inline int conv_tile(enum conv_method method)
+{
+    return method == METHOD_F2 ? 2 : method == METHOD_F4 ? 4 : 6;
+}
+
 /*
  * As a matrix product. packed: of corr_pack, or NULL when c->w is to be read. For pack_bytes and
  * scratch only the shapes of the views count.

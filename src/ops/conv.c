@@ -6,8 +6,11 @@
 
 static enum vov_status conv_infer(struct graph *g, struct node *n, struct err *err)
 {
-    const struct conv_attr *a = n->attr;
+    struct conv_attr *a = n->attr;
     const struct param_init zero = {INIT_CONST, 0};
+    if (g->training && a->d.alg == CONV_AUTO) {
+        a->d.alg = CONV_AUTO_F4; /* what F6 gains is not worth its rounding there */
+    }
     TRY(count_inputs(n, 1, 1, err));
     const struct shape x = n->in[0]->shape;
     TRY(conv_check(a, x.c, err));

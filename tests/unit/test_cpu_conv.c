@@ -138,7 +138,7 @@ static double tolerance(const struct conv_case *c, struct shape out, enum conv_p
                          : pass == CONV_BWD_DATA ? out.c * taps
                                                  : positions;
 
-    const double more = alg == CONV_F6 ? 10 : alg == CONV_F4 || alg == CONV_AUTO ? 4 : 1;
+    const double more = alg == CONV_F6 || alg == CONV_AUTO ? 10 : alg == CONV_F4 ? 4 : 1;
 
     return more * (sizeof(real) == sizeof(float) ? 4e-6 : 1e-14) * sqrt(terms);
 }

@@ -1,0 +1,104 @@
+/*
+ * conv_choose.c - which algorithm computes a correlation: the one that a model of its time says is
+ * fastest. The model knows shapes only, no clock, no number of threads and no other state, so that
+ * a network's numbers are the same in each run. Its constants were measured on one core of an AMD
+ * Zen 3 with AVX2 (`make bench-kernels`); what matters is their ratios, which differ little between
+ * machines that have several multiplications for each load from memory.
+ */
+#include "conv.h"
+
+#include "span.h"
+
+/* Billions of each in a second: operations of the panel kernel, bytes of weights from memory. */
+#define OPERATIONS 92.0
+#define WEIGHT_BYTES 14.0
+
+/* Part of the shorter of the two, computing and fetching weights, that the longer does not hide. */
+#define NOT_HIDDEN 0.4
+
+/* Nanoseconds to bring a number of V, or of the sums, to its place; for F2, F4, F6. */
+#define PRODUCT_MOVE 0.35
+static const double wino_move[] = {0.40, 0.45, 0.50};
+
+/* An algorithm that rounds more must be so much faster. */
+#define WORTH 0.93
+
+struct work {
+    double numbers; /* of input and output that are moved */
+    double madds, weights;
+    double move; /* nanoseconds */
+};
+
+/* Nanoseconds. */
+static double time_of(const struct work *w)
+{
+    const double compute = 2 * w->madds / OPERATIONS + w->numbers * w->move;
+    const double fetch = w->weights * sizeof(float) / WEIGHT_BYTES;
+
+    return compute > fetch ? compute + NOT_HIDDEN * fetch : fetch + NOT_HIDDEN * compute;
+}
+
+static double product_time(const struct corr *c)
+{
+    const double in = (double)c->src.c * c->y.n * c->x.n, out = round_up(c->dst.c, PANEL_ROWS);
+    const double pixels = (double)c->dst.n * c->grid_h * c->grid_w;
+    const struct work w = {.numbers = pixels * in,
+                           .madds = pixels * in * out,
+                           .weights = in * out,
+                           .move = PRODUCT_MOVE};
+
+    return time_of(&w);
+}
+
+static double wino_time(const struct corr *c, int m)
+{
+    const double in = c->src.c, out = round_up(c->dst.c, PANEL_ROWS);
+    const double products = (double)(m + 2) * (m + 2);
+    const double tiles = (double)c->dst.n * ceil_div(c->grid_h, m) * ceil_div(c->grid_w, m);
+    const struct work w = {.numbers = tiles * products * (in + out),
+                           .madds = tiles * products * in * out,
+                           .weights = products * in * out,
+                           .move = wino_move[m / 2 - 1]};
+
+    return time_of(&w);
+}
+
+static enum conv_method fastest(const struct corr *c, enum conv_method most)
+{
+    enum conv_method best = METHOD_PRODUCT;
+    double least = product_time(c);
+
+    for (int i = METHOD_F2; i <= (int)most; i++) {
+        const double t = wino_time(c, conv_tile((enum conv_method)i));
+        if (t < WORTH * least) {
+            least = t;
+            best = (enum conv_method)i;
+        }
+    }
+    return best;
+}
+
+enum conv_method conv_choose(const struct conv_desc *d, const struct corr *c)
+{
+    if (d->groups > 1 && c->src.c == 1 && c->dst.c == 1) {
+        return METHOD_DEPTHWISE;
+    }
+    if (!wino_fits(c)) {
+        return METHOD_PRODUCT;
+    }
+    switch (d->alg) {
+    case CONV_F2:
+        return METHOD_F2;
+    case CONV_F4:
+        return METHOD_F4;
+    case CONV_F6:
+        return METHOD_F6;
+    case CONV_AUTO:
+        return fastest(c, METHOD_F6);
+    case CONV_AUTO_F4:
+        return fastest(c, METHOD_F4);
+    case CONV_EXACT:
+        break;
+    }
+    return METHOD_PRODUCT;
+}
