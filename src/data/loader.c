@@ -338,7 +338,11 @@ static enum vov_status fill_loader(struct loader *l, struct err *err)
         ok = slot_open(l, &l->slot[i]) && ok;
     }
     if (!ok || l->state == NULL) {
-        return err_nomem(err, DEPTH * (size_t)l->opt.batch * l->planes * sizeof(real));
+        const double bytes = (double)DEPTH * l->opt.batch * (double)(l->planes * sizeof(real));
+        return err_set(err, VOV_ENOMEM,
+                       "no memory for %d batches of %d pictures, %.1f MiB, that are read ahead; a "
+                       "smaller batch or more subdivisions need less",
+                       (int)DEPTH, l->opt.batch, bytes / 1048576);
     }
     return start_workers(l, err);
 }

@@ -7,6 +7,17 @@
 
 #include <math.h>
 
+/* How many of the `batch` images that are planned would fit into `there` bytes. Activations grow
+ * with the images but for the rounding of each buffer's end; the rest does not shrink. */
+static size_t images_that_fit(const struct exec *e, int batch, size_t params, size_t there)
+{
+    const struct plan *p = &e->plan;
+    const size_t fixed = params + p->scratch_bytes + (size_t)p->n_items * PLAN_ALIGN;
+    const size_t each = p->arena_bytes / (size_t)batch + 1;
+
+    return there > fixed ? (there - fixed) / each : 0;
+}
+
 /* Refuses a plan that this machine cannot hold, and says what it could. */
 static enum vov_status check_memory(const struct exec *e, struct err *err)
 {
@@ -14,23 +25,23 @@ static enum vov_status check_memory(const struct exec *e, struct err *err)
     const size_t params = params_bytes(e->g) + e->plan.pack_bytes;
     const size_t need = e->plan.arena_bytes + e->plan.scratch_bytes;
     const int batch = e->g->n_tensors > 0 ? e->g->tensors[0]->shape.n : 1;
-    const size_t each = need / (size_t)batch + 1;
     const double mib = 1024.0 * 1024.0;
 
     if (there == 0 || need + params <= there) {
         return VOV_OK;
     }
-    const size_t fits = there > params ? (there - params) / each : 0;
+    char way_out[100] = "a smaller input would fit";
+    const size_t fits = images_that_fit(e, batch, params, there);
     if (fits > 0) {
-        return err_set(err, VOV_ENOMEM,
-                       "a batch of %d needs %.0f MiB beside %.0f MiB of parameters, but %.0f MiB "
-                       "are free; %zu at a time would fit (set batch or subdivisions)",
-                       batch, (double)need / mib, (double)params / mib, (double)there / mib, fits);
+        snprintf(way_out, sizeof way_out, "%zu at a time would fit (set batch or subdivisions)",
+                 fits);
+    } else if (batch > 1) {
+        snprintf(way_out, sizeof way_out, "one at a time or a smaller input may fit");
     }
     return err_set(err, VOV_ENOMEM,
-                   "even one image at a time needs %.0f MiB beside %.0f MiB of parameters, but "
-                   "%.0f MiB are free; a smaller input would fit",
-                   (double)each / mib, (double)params / mib, (double)there / mib);
+                   "a batch of %d needs %.1f MiB beside %.1f MiB of parameters, but %.1f MiB are "
+                   "free; %s",
+                   batch, (double)need / mib, (double)params / mib, (double)there / mib, way_out);
 }
 
 static void fill_nan(const struct exec *e, void *p, size_t bytes)

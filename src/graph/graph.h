@@ -72,6 +72,8 @@ struct step {
     int node;
 };
 
+enum { PLAN_ALIGN = 256 }; /* bytes: each buffer begins at a multiple */
+
 /*
  * A buffer's place and when it is in use, in step numbers. A value that is computed again has two
  * lives at one address. bytes 0: no buffer of its own (a slice, a parameter, an unwanted gradient).

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 256 };
-
 bool plan_overlap(const struct plan_item *a, const struct plan_item *b)
 {
     for (int i = 0; i < 2; i++) {
@@ -25,7 +23,7 @@ bool plan_overlap(const struct plan_item *a, const struct plan_item *b)
 
 static size_t aligned(size_t bytes)
 {
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return (bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
 static long life(const struct plan_item *a)

@@ -62,6 +62,19 @@ if [ "$(id -u)" != 0 ]; then
 fi
 expect 1 ./vov train $cfg "$data" --out "$t/set/drawn.data/run"
 
+# Memory (here: a limit on addresses) that the plan does not fit into: said before anything is taken,
+# with a batch that would fit, and that one does.
+small_memory() (
+    ulimit -v 600000
+    exec ./vov train $cfg "$data" --epochs 1 --threads 1 --seed 5 "$@"
+)
+expect 5 small_memory --out "$t/large" --set net.batch=4096
+said 'a batch of 4096 needs .* MiB'
+fits=$(sed -n 's/.* \([0-9]*\) at a time would fit.*/\1/p' "$t/out")
+[ "$fits" -ge 8 ] || fail "no batch that fits was named"
+[ ! -e "$t/large" ] || fail "a run that cannot be left a folder"
+expect 0 small_memory --out "$t/small" --set net.batch=8
+
 # Fine-tuning says what it took.
 expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"
 said 'taken from'

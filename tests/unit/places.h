@@ -11,8 +11,6 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { PLACE_ALIGN = 256 }; /* bytes: a multiple of every vector's and cache line's */
-
 static bool in_use(const struct plan_item *it, int step)
 {
     return it->bytes > 0 && ((it->first[0] <= step && step <= it->last[0]) ||
@@ -21,7 +19,7 @@ static bool in_use(const struct plan_item *it, int step)
 
 static size_t rounded(size_t bytes)
 {
-    return (bytes + PLACE_ALIGN - 1) / PLACE_ALIGN * PLACE_ALIGN;
+    return (bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
 static int by_place(const void *x, const void *y)
@@ -45,7 +43,7 @@ static size_t check_step(const struct plan *p, int step, const struct plan_item 
     for (int i = 0; i < n; i++) {
         ck_assert_msg(list[i]->offset >= end, "%s: step %d: a buffer at %zu begins before %zu",
                       what, step, list[i]->offset, end);
-        ck_assert_uint_eq(list[i]->offset % PLACE_ALIGN, 0);
+        ck_assert_uint_eq(list[i]->offset % PLAN_ALIGN, 0);
         end = list[i]->offset + list[i]->bytes;
         sum += rounded(list[i]->bytes);
     }
