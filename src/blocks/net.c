@@ -28,6 +28,7 @@ const struct key_spec net_keys[] = {
     {"bgr", "0", KEY_BOOL, AT(bgr), 0, 1, NULL, "channels in the order blue, green, red"},
     {"fit", "stretch", KEY_ENUM, AT(fit), 0, 0, "stretch letterbox",
      "how a picture is brought to width x height"},
+    {"letter_box", "0", KEY_BOOL, AT(letter_box), 0, 1, NULL, "Darknet's way to say fit=letterbox"},
 
     {"norm_eps", "1e-5", KEY_REAL, AT(norm_eps), 1e-12, 1, NULL,
      "added to the variance by every norm"},
@@ -74,7 +75,14 @@ const struct key_spec net_keys[] = {
      "of all random choices, where the command line gives none"},
 
     {"distort", "0.5", KEY_REAL, AT(distort), 0, 1, NULL,
-     "probability of each change of brightness, contrast, saturation, hue"},
+     "probability of each of SSD's changes: brightness, contrast, saturation, hue; where Darknet's "
+     "saturation, exposure or hue is given it is 0 unless it is given too"},
+    {"saturation", "1", KEY_REAL, AT(saturation), 0.01, 100, NULL,
+     "Darknet's: saturation is multiplied or divided by a factor between 1 and this"},
+    {"exposure", "1", KEY_REAL, AT(exposure), 0.01, 100, NULL,
+     "Darknet's: all values are multiplied or divided by a factor between 1 and this"},
+    {"hue", "0", KEY_REAL, AT(hue), 0, 0.5, NULL,
+     "Darknet's: hue is turned by up to this part of the circle, either way"},
     {"expand", "0.5", KEY_REAL, AT(expand), 0, 1, NULL,
      "probability of placing the picture on a larger canvas"},
     {"max_expand", "4", KEY_REAL, AT(max_expand), 1, 16, NULL, "largest side of it, in pictures"},
@@ -82,12 +90,41 @@ const struct key_spec net_keys[] = {
      "probability of SSD's random crop; for a classifier of one of 8 to 100 % of the area"},
     {"pad_crop", "0", KEY_INT, AT(pad_crop), 0, 4096, NULL,
      "of a classifier: pixels that pictures are moved by at most, as in the CIFAR recipes' 4"},
-    {"flip", "0.5", KEY_REAL, AT(flip), 0, 1, NULL, "probability of a left-right mirror"},
+    {"flip", "1", KEY_BOOL, AT(flip), 0, 1, NULL,
+     "half of the pictures are mirrored, left to right"},
 
     {"conf_thresh", "0.01", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
      "detections with a lower score are dropped"},
     {"nms_thresh", "0.45", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
      "overlap at which the weaker of two boxes of a class is dropped"},
+
+#define REFUSED(name, why)                                                                         \
+    {                                                                                              \
+        name, "", KEY_REFUSED, 0, 0, 0, NULL, why                                                  \
+    }
+    REFUSED("angle", "pictures are not turned"),
+    REFUSED("jitter", "crop= is SSD's random crop, expand= its canvas"),
+    REFUSED("min_crop", "crop= of a classifier cuts 8 to 100 % of the area"),
+    REFUSED("max_crop", "crop= of a classifier cuts 8 to 100 % of the area"),
+    REFUSED("aspect", "crop= of a classifier changes the shape by up to 3:4"),
+    REFUSED("mosaic", "four pictures in one are no part of SSD's augmentation"),
+    REFUSED("mosaic_bound", "four pictures in one are no part of SSD's augmentation"),
+    REFUSED("mixup", "pictures are not blended"),
+    REFUSED("cutmix", "pictures are not pasted into each other"),
+    REFUSED("blur", "pictures are not blurred"),
+    REFUSED("gaussian_noise", "no noise is added to pictures"),
+    REFUSED("ema_alpha", "the weights are the last ones, not a moving average"),
+    REFUSED("label_smooth_eps", "targets are 0 and 1"),
+    REFUSED("adam", "the optimizer is SGD with momentum"),
+    REFUSED("max_epochs", "write epochs="),
+    REFUSED("seen", "a new run begins at 0, and --resume goes on where it was"),
+    REFUSED("try_fix_nan", "numbers that are not finite end the run before an update"),
+    REFUSED("time_steps", "recurrent networks are not"),
+    REFUSED("inputs", "recurrent networks are not; give width, height, channels"),
+    REFUSED("track", "pictures of a sequence are not told apart"),
+    REFUSED("augment_speed", "pictures of a sequence are not told apart"),
+    REFUSED("contrastive", "contrastive losses are not"),
+#undef REFUSED
     {0},
 };
 #undef AT
@@ -171,8 +208,23 @@ enum vov_status net_refuse(const struct cfg_section *s, struct err *err)
     return VOV_OK;
 }
 
-enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err)
+/* Keys of Darknet that stand for ours. */
+static void take_darknets(const struct cfg_section *s, struct net_config *n)
 {
+    const bool colors = cfg_find(s, "hue") != NULL || cfg_find(s, "saturation") != NULL ||
+                        cfg_find(s, "exposure") != NULL;
+
+    if (colors && cfg_find(s, "distort") == NULL) {
+        n->distort = 0;
+    }
+    if (n->letter_box) {
+        n->fit = FIT_LETTERBOX;
+    }
+}
+
+enum vov_status net_check(const struct cfg_section *s, struct net_config *n, struct err *err)
+{
+    take_darknets(s, n);
     TRY(check_batch(s, n, err));
     TRY(check_pixels(s, n, err));
     return check_steps(s, n, err);

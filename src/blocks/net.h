@@ -16,7 +16,8 @@ struct net_config {
     /* Pixels: 0..255 values minus mean, divided by std, R G B unless bgr. */
     struct real_list mean, std;
     bool bgr;
-    int fit; /* enum fit: how a picture is brought to width x height */
+    int fit;         /* enum fit: how a picture is brought to width x height */
+    bool letter_box; /* Darknet's word for FIT_LETTERBOX */
 
     /* Norms of the whole net. */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
@@ -41,9 +42,11 @@ struct net_config {
     int seed;
 
     /* Augmentation (SSD: paper.md 4.5), probabilities; 0 switches off. */
-    double distort, expand, crop, flip;
+    double distort, expand, crop;
     double max_expand;
-    int pad_crop; /* of a classifier's pictures, pixels */
+    bool flip;                        /* half of the pictures are mirrored */
+    double hue, saturation, exposure; /* Darknet's; see distort.h */
+    int pad_crop;                     /* of a classifier's pictures, pixels */
 
     /* Detection. */
     double conf_thresh, nms_thresh; /* of the heads' decoders where they do not say */
@@ -55,7 +58,8 @@ extern const char *const net_doc;
 /* Values that Darknet takes and we do not, refused with a reason before keys_fill. */
 enum vov_status net_refuse(const struct cfg_section *s, struct err *err);
 
-/* What values must fulfil together, after keys_fill: subdivisions divide the batch, ... */
-enum vov_status net_check(const struct cfg_section *s, const struct net_config *n, struct err *err);
+/* After keys_fill: what follows from other keys (Darknet's colours switch SSD's off), and what
+ * values must fulfil together: subdivisions divide the batch, ... */
+enum vov_status net_check(const struct cfg_section *s, struct net_config *n, struct err *err);
 
 #endif

@@ -215,6 +215,8 @@ static size_t field_bytes(enum key_type type)
         return sizeof(const char *);
     case KEY_NAMES:
         return sizeof(struct name_list);
+    case KEY_REFUSED:
+        break;
     }
     return 0;
 }
@@ -244,6 +246,8 @@ static enum vov_status parse(struct filler *f, void *field)
         }
         memcpy(field, &f->value, sizeof f->value);
         return VOV_OK;
+    case KEY_REFUSED:
+        break;
     }
     return VOV_EARG;
 }
@@ -267,10 +271,10 @@ static enum vov_status fill_one(struct cfg_file *cfg, const struct cfg_section *
     return parse(&f, field);
 }
 
-static int count(const struct key_spec *specs)
+int keys_count(const struct key_spec *specs)
 {
     int n = 0;
-    while (specs[n].name != NULL) {
+    while (specs[n].name != NULL && specs[n].type != KEY_REFUSED) {
         n++;
     }
     return n;
@@ -279,9 +283,12 @@ static int count(const struct key_spec *specs)
 static enum vov_status check_known(const struct cfg_section *s, const struct key_spec *specs, int n,
                                    const struct cfg_key *key, struct err *err)
 {
-    for (int i = 0; i < n; i++) {
-        if (strcmp(specs[i].name, key->name) == 0) {
-            return VOV_OK;
+    for (const struct key_spec *k = specs; k->name != NULL; k++) {
+        if (strcmp(k->name, key->name) == 0) {
+            const bool known = k->type != KEY_REFUSED || strcmp(key->value, "0") == 0;
+            return known ? VOV_OK
+                         : err_at(err, &key->at, VOV_ECFG, "[%s] Darknet's %s is not built in: %s",
+                                  s->type, k->name, k->doc);
         }
     }
     const char *near = n > 0 ? text_nearest(key->name, &specs[0].name, n, sizeof *specs) : NULL;
@@ -298,7 +305,7 @@ enum vov_status keys_fill(struct cfg_file *cfg, const struct cfg_section *s,
                           const struct key_spec *specs, void *out, struct err_list *errs)
 {
     enum vov_status status = VOV_OK;
-    const int n = count(specs);
+    const int n = keys_count(specs);
     for (int i = 0; i < s->n_keys; i++) {
         struct err err = {0};
         if (check_known(s, specs, n, &s->keys[i], &err) != VOV_OK) {

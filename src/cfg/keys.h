@@ -10,14 +10,15 @@
 #include <stdbool.h>
 
 enum key_type {
-    KEY_INT,   /* int */
-    KEY_REAL,  /* double */
-    KEY_BOOL,  /* bool: 0 or 1 */
-    KEY_ENUM,  /* int: index into the words of `choices` */
-    KEY_INTS,  /* struct int_list; lo, hi bound each item */
-    KEY_REALS, /* struct real_list */
-    KEY_NAME,  /* const char * */
-    KEY_NAMES, /* struct name_list */
+    KEY_INT,     /* int */
+    KEY_REAL,    /* double */
+    KEY_BOOL,    /* bool: 0 or 1 */
+    KEY_ENUM,    /* int: index into the words of `choices` */
+    KEY_INTS,    /* struct int_list; lo, hi bound each item */
+    KEY_REALS,   /* struct real_list */
+    KEY_NAME,    /* const char * */
+    KEY_NAMES,   /* struct name_list */
+    KEY_REFUSED, /* of Darknet and not built in, as doc says; 0 is taken. At its table's end */
 };
 
 struct int_list {
@@ -42,10 +43,13 @@ struct key_spec {
     const char *doc;     /* one line */
 };
 
+/* How many keys a section takes: those of the table that are not refused. */
+int keys_count(const struct key_spec *specs);
+
 /*
  * Fills *out (cleared first; lists and names live in cfg->mem). Every wrong key goes into errs: an
- * unknown name with the nearest known one, a value that does not parse or is out of range, a
- * missing key. VOV_OK only when all was right.
+ * unknown name with the nearest known one, a refused one with the reason, a value that does not
+ * parse or is out of range, a missing key. VOV_OK only when all was right.
  */
 enum vov_status keys_fill(struct cfg_file *cfg, const struct cfg_section *s,
                           const struct key_spec *specs, void *out, struct err_list *errs);

@@ -54,6 +54,8 @@ const char *help_key_type(const struct key_spec *key)
         return "name";
     case KEY_NAMES:
         return "names";
+    case KEY_REFUSED:
+        break;
     }
     return "";
 }
@@ -101,8 +103,8 @@ static void put_section(const struct shown *s, struct buf *out)
     buf_printf(out, "[%s]\n", s->name);
     help_wrap(s->doc != NULL ? s->doc : "", 0, 0, out);
     buf_puts(out, "\n");
-    for (const struct key_spec *k = s->keys; k->name != NULL; k++) {
-        put_key(k, out);
+    for (int i = 0; i < keys_count(s->keys); i++) {
+        put_key(&s->keys[i], out);
     }
     for (const struct key_spec *k = common_key_table; s->common && k->name != NULL; k++) {
         if (!has_key(s->keys, k->name)) {
@@ -175,8 +177,8 @@ void help_cfg_markdown(struct buf *out)
         buf_printf(out,
                    "\n## [%s]\n\n%s\n\n| key | value | default | what it is |\n|--|--|--|--|\n",
                    s.name, s.doc != NULL ? s.doc : "");
-        for (const struct key_spec *k = s.keys; k->name != NULL; k++) {
-            markdown_key(k, out);
+        for (int k = 0; k < keys_count(s.keys); k++) {
+            markdown_key(&s.keys[k], out);
         }
         for (const struct key_spec *k = common_key_table; s.common && k->name != NULL; k++) {
             if (!has_key(s.keys, k->name)) {

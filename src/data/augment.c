@@ -8,7 +8,6 @@
 
 #include "base/mem.h"
 #include "det/box.h"
-#include "distort.h"
 #include "resample.h"
 
 #include <math.h>
@@ -180,7 +179,7 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
     struct target to = {out->planes, row, plane, 0, 0, px->width, px->height, false};
-    const struct distortion d = distort_choose(a->distort, r);
+    const struct distortion d = distort_choose(&a->distort, r);
     const struct window canvas = expand(a, r, img);
     const struct window w = crop(a, r, it, canvas);
     const enum resample kind =
@@ -227,7 +226,7 @@ enum vov_status augment_label(const struct augment *a, struct rng *r, const stru
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
     struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
-    const struct distortion d = distort_choose(a->distort, r);
+    const struct distortion d = distort_choose(&a->distort, r);
     struct window w = {0, 0, img->width, img->height};
 
     if (rng_uniform(r) < a->crop) {

@@ -6,11 +6,13 @@
 
 #include "base/rng.h"
 #include "dataset.h"
+#include "distort.h"
 #include "image.h"
 
 struct augment {
-    double distort, expand, crop, flip; /* probabilities; 0 switches off, crop 1 is SSD's */
-    double max_expand;                  /* 4 */
+    struct distort_options distort;
+    double expand, crop, flip; /* probabilities; 0 switches off, crop 1 is SSD's */
+    double max_expand;         /* 4 */
     int pad_crop;    /* of pictures with a label: most pixels of the input that they are moved by */
     bool any_resize; /* one of five interpolations by chance, as SSD; else bilinear */
 };

@@ -8,20 +8,22 @@
 
 #include <math.h>
 
-struct distortion distort_choose(double p, struct rng *r)
+static void add(struct distortion *d, enum distort_kind kind, double amount)
+{
+    d->kind[d->n] = kind;
+    d->amount[d->n++] = amount;
+}
+
+static void choose_ssd(struct distortion *d, double each, struct rng *r)
 {
     static const enum distort_kind orders[2][4] = {
         {DISTORT_BRIGHTNESS, DISTORT_CONTRAST, DISTORT_SATURATION, DISTORT_HUE},
         {DISTORT_BRIGHTNESS, DISTORT_SATURATION, DISTORT_HUE, DISTORT_CONTRAST},
     };
-    struct distortion d = {.n = 0};
-
-    if (rng_uniform(r) >= p) {
-        return d;
-    }
     const enum distort_kind *order = orders[rng_int(r, 2)];
+
     for (int i = 0; i < 4; i++) {
-        const bool chosen = rng_uniform(r) < 0.5;
+        const bool chosen = rng_uniform(r) < each;
         double amount = rng_range(r, 0.5, 1.5);
 
         if (order[i] == DISTORT_BRIGHTNESS) {
@@ -30,10 +32,41 @@ struct distortion distort_choose(double p, struct rng *r)
             amount = (amount - 1) * 72; /* +-36 degrees: +-18 in OpenCV's units */
         }
         if (chosen) {
-            d.kind[d.n] = order[i];
-            d.amount[d.n++] = amount;
+            add(d, order[i], amount);
         }
     }
+}
+
+/* A factor between 1 and `most`, or its inverse. */
+static double scale(double most, struct rng *r)
+{
+    const double factor = rng_range(r, fmin(1, most), fmax(1, most));
+
+    return rng_int(r, 2) == 0 ? factor : 1 / factor;
+}
+
+/* Multiplying all three values by one factor is what Darknet's exposure does to V of HSV. */
+static void choose_darknet(struct distortion *d, const struct distort_options *o, struct rng *r)
+{
+    if (o->saturation > 0 && o->saturation != 1) {
+        add(d, DISTORT_SATURATION, scale(o->saturation, r));
+    }
+    if (o->exposure > 0 && o->exposure != 1) {
+        add(d, DISTORT_CONTRAST, scale(o->exposure, r));
+    }
+    if (o->hue > 0) {
+        add(d, DISTORT_HUE, rng_range(r, -360 * o->hue, 360 * o->hue));
+    }
+}
+
+struct distortion distort_choose(const struct distort_options *o, struct rng *r)
+{
+    struct distortion d = {.n = 0};
+
+    if (o->each > 0) {
+        choose_ssd(&d, o->each, r);
+    }
+    choose_darknet(&d, o, r);
     return d;
 }
 

@@ -1,6 +1,6 @@
 /*
- * distort.h - SSD's photometric distortion: brightness, contrast, saturation and hue, each by
- * chance and in one of two orders (paper.md 4.5).
+ * distort.h - colours changed by chance. SSD's way: brightness, contrast, saturation and hue, each
+ * by chance and in one of two orders. Darknet's: saturation, exposure and hue, always.
  */
 #ifndef VOV_DISTORT_H
 #define VOV_DISTORT_H
@@ -10,14 +10,22 @@
 
 enum distort_kind { DISTORT_BRIGHTNESS, DISTORT_CONTRAST, DISTORT_SATURATION, DISTORT_HUE };
 
+struct distort_options {
+    double each; /* probability of each of SSD's changes; SSD: 0.5 */
+    double saturation,
+        exposure; /* Darknet's: times or over a factor between 1 and this; 1, 0: off */
+    double hue;   /* Darknet's: up to this part of the circle, either way; 0: off */
+};
+
+enum { DISTORT_MOST = 7 };
+
 struct distortion {
-    enum distort_kind kind[4]; /* [n], in the order of application */
-    double amount[4];
+    enum distort_kind kind[DISTORT_MOST]; /* [n], in the order of application */
+    double amount[DISTORT_MOST];
     int n;
 };
 
-/* With probability p a set of changes, each of which has one chance in two; else none. */
-struct distortion distort_choose(double p, struct rng *r);
+struct distortion distort_choose(const struct distort_options *o, struct rng *r);
 
 /* A changed copy, freed by image_free. false: no memory. */
 bool distort_apply(const struct distortion *d, const struct image *in, struct image *out);

@@ -105,6 +105,17 @@ run 0 help cfg convolutional
 out_has 'batch_normalize'
 run 2 help cfg quantum
 
+# Darknet's keys of [net]: those of colours are ours too, others are refused with a reason.
+printf '[net]\nwidth=32\nheight=32\nsaturation=1.5\nexposure=.75\nhue=.1\nangle=0\nletter_box=1\n%s' \
+    "[convolutional]
+filters=8" >"$t/darknet.cfg"
+run 0 show "$t/darknet.cfg"
+sed -i 's/angle=0/angle=7\nmosaic=1\njitter=.3/' "$t/darknet.cfg"
+run 3 show "$t/darknet.cfg"
+err_has "$t/darknet.cfg:7:1: error: [net] Darknet's angle is not built in: pictures are not turned"
+err_has "Darknet's mosaic is not built in"
+err_has "Darknet's jitter is not built in: crop= is SSD's random crop"
+
 # A full disk behind standard output is no success.
 status=0
 ./vov help >/dev/full 2>"$t/err" || status=$?

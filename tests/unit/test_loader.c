@@ -65,7 +65,7 @@ static struct loader_options options(int workers)
         .workers = workers,
         .train = true,
         .seed = 5,
-        .augment = {.distort = 1,
+        .augment = {.distort = {1, 1.5, 1.5, 0.1},
                     .expand = 0.5,
                     .crop = 1,
                     .flip = 0.5,
@@ -275,7 +275,8 @@ static void boxes_follow_pixels(bool letterbox)
     enum { W = 96, H = 80 };
     const struct dataset d = make_set(false);
     const struct pixels px = {.width = W, .height = H, .std = {1, 1, 1}, .letterbox = letterbox};
-    const struct augment a = {.expand = 0.5, .crop = 1, .flip = 0.5, .max_expand = 2};
+    const struct augment a = {
+        .distort = {0, 1, 1, 0}, .expand = 0.5, .crop = 1, .flip = 0.5, .max_expand = 2};
     static real planes[3 * W * H];
     real rows[BOXES * 5];
     struct image img;
