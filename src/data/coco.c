@@ -108,7 +108,8 @@ static const char *image_path(const struct reader *r, const char *name)
     return kept;
 }
 
-static void read_size(const json *j, struct item *it)
+/* A size that is none is as good as missing: it comes from the picture. */
+static void read_size(struct reader *r, const json *j, struct item *it)
 {
     long long w = 0, h = 0;
 
@@ -116,6 +117,10 @@ static void read_size(const json *j, struct item *it)
         h < 1 << 20) {
         it->width = (int)w;
         it->height = (int)h;
+    } else if (json_get(j, "width") != NULL || json_get(j, "height") != NULL) {
+        problem(r, "image", false,
+                "image %lld: \"width\" and \"height\" are no size; the picture's own is taken",
+                it->id);
     }
 }
 
@@ -138,7 +143,7 @@ static enum vov_status add_image(struct reader *r, long index, const json *j, st
     }
     it.path = image_path(r, name);
     it.file_name = arena_strdup(&d->mem, name);
-    read_size(j, &it);
+    read_size(r, j, &it);
     if (it.path == NULL || it.file_name == NULL || !VEC_GROW(d->item, d->n, d->cap) ||
         !idmap_put(&r->image_of, it.id, d->n)) {
         return err_nomem(err, sizeof it);

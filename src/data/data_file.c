@@ -62,7 +62,24 @@ static enum vov_status take(struct data_file *d, int key, const char *value, str
     return VOV_OK;
 }
 
-static enum vov_status take_line(struct data_file *d, int number, char *line, struct err *err)
+/* A key's value. *seen has a bit for each key that was met. */
+static enum vov_status take_once(struct data_file *d, int number, int key, const char *value,
+                                 unsigned *seen, struct err *err)
+{
+    const char *name = key_names[key];
+
+    if (value[0] == '\0') {
+        return err_set(err, VOV_EFORMAT, "%s:%d: \"%s\" has no value", d->path, number, name);
+    }
+    if ((*seen >> key & 1) != 0) {
+        return err_set(err, VOV_EFORMAT, "%s:%d: \"%s\" is given twice", d->path, number, name);
+    }
+    *seen |= 1u << key;
+    return take(d, key, value, err);
+}
+
+static enum vov_status take_line(struct data_file *d, int number, char *line, unsigned *seen,
+                                 struct err *err)
 {
     char *text = text_trim(line);
     char *equals = strchr(text, '=');
@@ -78,9 +95,7 @@ static enum vov_status take_line(struct data_file *d, int number, char *line, st
     const char *name = text_trim(text), *value = text_trim(equals + 1);
     for (int i = 0; i < N_KEYS; i++) {
         if (strcmp(name, key_names[i]) == 0) {
-            return value[0] != '\0' ? take(d, i, value, err)
-                                    : err_set(err, VOV_EFORMAT, "%s:%d: \"%s\" has no value",
-                                              d->path, number, name);
+            return take_once(d, number, i, value, seen, err);
         }
     }
     const char *near = text_nearest(name, key_names, N_KEYS, sizeof *key_names);
@@ -94,6 +109,7 @@ enum vov_status data_file_read(const char *path, struct data_file *d, struct err
     struct buf text = {0};
     enum vov_status status = err_of_input(err, file_read(path, MAX_BYTES, &text, err), VOV_EFORMAT);
     int number = 0;
+    unsigned seen = 0;
 
     *d = (struct data_file){0};
     d->path = arena_strdup(&d->mem, path);
@@ -103,10 +119,11 @@ enum vov_status data_file_read(const char *path, struct data_file *d, struct err
     if (status == VOV_OK && text.p != NULL && memchr(text.p, '\0', text.n) != NULL) {
         status = err_set(err, VOV_EFORMAT, "%s: NUL bytes in it: not a text file", path);
     }
-    char *rest = text.p;
+    const bool bom = text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0;
+    char *rest = bom ? text.p + 3 : text.p;
     while (status == VOV_OK && rest != NULL) {
         char *line = strsep(&rest, "\n");
-        status = take_line(d, ++number, line, err);
+        status = take_line(d, ++number, line, &seen, err);
     }
     buf_free(&text);
     if (status != VOV_OK) {

@@ -21,7 +21,7 @@ struct image {
     size_t room; /* bytes of rgb that image_read_again may write; 0 where others took the memory */
 };
 
-enum { IMAGE_MAX_PIXELS = 1 << 28 }; /* larger pictures are refused before memory is taken */
+enum { IMAGE_MAX_PIXELS = 1 << 27 }; /* larger pictures are refused before memory is taken */
 
 /* VOV_EFORMAT: not readable, damaged, or no picture that we know (WebP, GIF, ... by name).
  * A cut file that gives most of a picture is read with a warning in the log. */

@@ -151,6 +151,10 @@ static enum vov_status judge_cut(struct decoder *d)
     const png_uint_32 h = (png_uint_32)d->img->height;
     const size_t row_bytes = (size_t)d->img->width * 3;
 
+    if (h == 0) {
+        return err_set(d->err, VOV_EFORMAT, "%s: PNG cut short: it ends inside its header",
+                       d->in->path);
+    }
     if (d->n_rows == 0 || d->n_rows < h - h / 2) {
         return err_set(d->err, VOV_EFORMAT, "%s: PNG cut short: %u of %u rows are there",
                        d->in->path, d->n_rows, h);

@@ -264,6 +264,15 @@ static void pick_columns(const struct job *j, int y)
     }
 }
 
+/* Rows of few source rows are often alike: of a strip that is stretched, and with nearest. */
+static bool same_taps(const struct taps *t, int a, int b)
+{
+    const size_t n = (size_t)t->each, at_a = (size_t)a * n, at_b = (size_t)b * n;
+
+    return memcmp(t->pos + at_a, t->pos + at_b, n * sizeof *t->pos) == 0 &&
+           memcmp(t->weight + at_a, t->weight + at_b, n * sizeof *t->weight) == 0;
+}
+
 /* Which columns the outputs read, and positions as offsets into `blend`, which holds only those. */
 static void find_columns(struct job *j)
 {
@@ -322,7 +331,9 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
     const bool ok = job_open(&j, from, kind, px);
 
     for (int y = 0; ok && y < to->height; y++) {
-        blend_rows(&j, y);
+        if (y == 0 || !same_taps(&j.ty, y - 1, y)) {
+            blend_rows(&j, y);
+        }
         pick_columns(&j, y);
     }
     taps_free(&j.tx);

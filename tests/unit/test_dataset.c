@@ -264,6 +264,7 @@ static int run_memory_test(void)
     Suite *suite = suite_create("memory");
     TCase *tc = tcase_create("memory");
 
+    tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, memory_is_bounded, MASKS_DROP, MASKS_KEEP + 1);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
