@@ -1,23 +1,34 @@
 /*
- * pool.c - threads that wait on a condition variable for a job, join it, and take chunks from it by
- * an atomic counter.
+ * pool.c - threads that wait for a job, join it, and take chunks from it by an atomic counter.
  *
  * A job is open from pool_run's start until the caller finds no chunk left. A thread that wakes
  * while it is open joins; one that is late does not, and nobody waits for it. pool_run ends when
- * all who joined have left. A thread looks for the next job for a moment before it sleeps, since
- * layers follow each other within microseconds.
+ * all who joined have left. All this is one number: how many jobs there were, whether the last is
+ * open, and how many have joined it.
+ *
+ * Who waits looks at that number for some microseconds, since layers follow each other closely, and
+ * then sleeps on a condition variable; who changes it wakes the sleepers only where there are any.
+ * Each side announces itself before it looks at the other, both in sequentially consistent order,
+ * so that one of them sees the other.
  */
 #include "pool.h"
 
+#include "clock.h"
 #include "mem.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { MAX_THREADS = 256, SPINS = 2000 };
+enum { MAX_THREADS = 256 };
+
+/* Waking a sleeper takes some 50 microseconds, looking longer than that is a waste. */
+static const double SPIN_SECONDS = 30e-6;
+
+/* state = jobs * ONE_JOB + open * OPEN + joined */
+enum { OPEN = 1 << 16, ONE_JOB = 2 * OPEN };
 
 struct worker {
     struct pool *pool;
@@ -28,26 +39,61 @@ struct worker {
 struct pool {
     struct worker *workers; /* [n_threads]; number 0 is the caller */
     int n_threads, n_started;
-    int spins;
+    double spin_seconds;
 
-    pthread_mutex_t lock;
+    atomic_ullong state;
+    atomic_bool closing;
+    atomic_int sleepers;       /* workers that wait for a job */
+    atomic_bool caller_sleeps; /* until all have left */
+    pthread_mutex_t lock;      /* of the two conditions */
     pthread_cond_t work, left;
-    atomic_int n_joined; /* changed under the lock */
-    atomic_uint jobs;    /* counts them, so that a sleeper knows a new one; under the lock */
-    bool open, closing;  /* under the lock */
 
-    /* The job: written by the caller while nobody has joined. */
+    /* The job: written by the caller while it is closed and nobody is in it. */
     void (*fn)(void *ctx, int chunk, int worker);
     void *ctx;
     int n;
-    atomic_int next;
+    _Alignas(64) atomic_int next; /* away from what the waiting look at */
 };
+
+static unsigned long long job_of(unsigned long long state)
+{
+    return state / ONE_JOB;
+}
+
+static bool is_open(unsigned long long state)
+{
+    return state & OPEN;
+}
+
+static int joined(unsigned long long state)
+{
+    return (int)(state % OPEN);
+}
 
 static void pause_briefly(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
 #endif
+}
+
+/* Looks until `ready` or for spin_seconds. */
+static void spin(struct pool *p, bool (*ready)(struct pool *p, unsigned long long arg),
+                 unsigned long long arg)
+{
+    enum { LOOKS = 32 };
+    const double end = p->spin_seconds > 0 ? clock_now() + p->spin_seconds : 0;
+
+    do {
+        for (int i = 0; i < LOOKS; i++) {
+            if (ready(p, arg)) {
+                return;
+            }
+            pause_briefly();
+        }
+    } while (p->spin_seconds > 0 && clock_now() < end);
 }
 
 static void take_chunks(struct pool *p, int worker)
@@ -61,49 +107,76 @@ static void take_chunks(struct pool *p, int worker)
     }
 }
 
-/* Joins the job after number `seen`; false when the pool closes. */
-static bool join_job(struct pool *p, unsigned *seen)
+static bool has_news(struct pool *p, unsigned long long seen)
 {
-    for (int i = 0; i < p->spins && atomic_load(&p->jobs) == *seen; i++) {
-        pause_briefly();
+    return job_of(atomic_load(&p->state)) != seen || atomic_load(&p->closing);
+}
+
+static void wait_for_job(struct pool *p, unsigned long long seen)
+{
+    spin(p, has_news, seen);
+    if (has_news(p, seen)) {
+        return;
     }
     pthread_mutex_lock(&p->lock);
-    while (!p->closing && (!p->open || atomic_load(&p->jobs) == *seen)) {
+    atomic_fetch_add(&p->sleepers, 1);
+    while (!has_news(p, seen)) {
         pthread_cond_wait(&p->work, &p->lock);
     }
-    const bool joined = !p->closing;
-    if (joined) {
-        *seen = atomic_load(&p->jobs);
-        atomic_fetch_add(&p->n_joined, 1);
-    }
+    atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
-    return joined;
+}
+
+/* The latest job becomes *seen; true when it is still open and this thread is now in it. */
+static bool join_job(struct pool *p, unsigned long long *seen)
+{
+    unsigned long long state = atomic_load(&p->state);
+
+    *seen = job_of(state);
+    while (is_open(state) && job_of(state) == *seen) {
+        if (atomic_compare_exchange_weak(&p->state, &state, state + 1)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void leave_job(struct pool *p)
 {
-    pthread_mutex_lock(&p->lock);
-    if (atomic_fetch_sub(&p->n_joined, 1) == 1) {
+    const unsigned long long state = atomic_fetch_sub(&p->state, 1) - 1;
+
+    if (joined(state) == 0 && !is_open(state) && atomic_load(&p->caller_sleeps)) {
+        pthread_mutex_lock(&p->lock);
         pthread_cond_signal(&p->left);
+        pthread_mutex_unlock(&p->lock);
     }
-    pthread_mutex_unlock(&p->lock);
 }
 
 static void *work(void *arg)
 {
     const struct worker *w = arg;
-    unsigned seen = 0;
-    while (join_job(w->pool, &seen)) {
-        take_chunks(w->pool, w->index);
-        leave_job(w->pool);
+    struct pool *p = w->pool;
+    unsigned long long seen = 0;
+
+    for (;;) {
+        wait_for_job(p, seen);
+        if (atomic_load(&p->closing)) {
+            return NULL;
+        }
+        if (join_job(p, &seen)) {
+            take_chunks(p, w->index);
+            leave_job(p);
+        }
     }
-    return NULL;
 }
 
+/* Those that this process may run on. */
 static int cores(void)
 {
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (int)n;
+    cpu_set_t set;
+    const int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
 }
 
 static enum vov_status start(struct pool *p, struct err *err)
@@ -130,7 +203,7 @@ enum vov_status pool_open(int threads, struct pool **pool, struct err *err)
                        threads);
     }
     const int n = threads > 0 ? threads : cores();
-    struct pool *p = mem_alloc(1, sizeof *p);
+    struct pool *p = mem_alloc_aligned(sizeof *p);
     struct worker *workers = mem_alloc((size_t)n, sizeof *workers);
     if (p == NULL || workers == NULL) {
         mem_free(p);
@@ -139,7 +212,7 @@ enum vov_status pool_open(int threads, struct pool **pool, struct err *err)
     }
     p->workers = workers;
     p->n_threads = n;
-    p->spins = n <= cores() ? SPINS : 0;
+    p->spin_seconds = n <= cores() ? SPIN_SECONDS : 0;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->left, NULL);
@@ -158,7 +231,7 @@ void pool_close(struct pool *p)
         return;
     }
     pthread_mutex_lock(&p->lock);
-    p->closing = true;
+    atomic_store(&p->closing, true);
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
     for (int i = 1; i <= p->n_started; i++) {
@@ -178,29 +251,39 @@ int pool_threads(const struct pool *pool)
 
 static void open_job(struct pool *p, int n, void (*fn)(void *, int, int), void *ctx)
 {
-    pthread_mutex_lock(&p->lock);
     p->fn = fn;
     p->ctx = ctx;
     p->n = n;
-    atomic_store(&p->next, 0);
-    p->open = true;
-    atomic_fetch_add(&p->jobs, 1);
-    pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
+    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    atomic_store(&p->state, (job_of(atomic_load(&p->state)) + 1) * ONE_JOB + OPEN);
+    if (atomic_load(&p->sleepers) > 0) {
+        pthread_mutex_lock(&p->lock);
+        for (int i = 1; i < n && i < p->n_threads; i++) { /* the caller takes chunks too */
+            pthread_cond_signal(&p->work);
+        }
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
+static bool all_left(struct pool *p, unsigned long long unused)
+{
+    (void)unused;
+    return joined(atomic_load(&p->state)) == 0;
 }
 
 static void close_job(struct pool *p)
 {
-    pthread_mutex_lock(&p->lock);
-    p->open = false;
-    pthread_mutex_unlock(&p->lock);
-    for (int i = 0; i < p->spins && atomic_load(&p->n_joined) > 0; i++) {
-        pause_briefly();
+    atomic_fetch_sub(&p->state, OPEN);
+    spin(p, all_left, 0);
+    if (all_left(p, 0)) {
+        return;
     }
     pthread_mutex_lock(&p->lock);
-    while (atomic_load(&p->n_joined) > 0) {
+    atomic_store(&p->caller_sleeps, true);
+    while (!all_left(p, 0)) {
         pthread_cond_wait(&p->left, &p->lock);
     }
+    atomic_store(&p->caller_sleeps, false);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -6,8 +6,10 @@
 #include "base/pool.h"
 #include "run.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CHUNKS = 500 };
@@ -127,9 +129,80 @@ START_TEST(opened_and_closed)
 }
 END_TEST
 
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Threads look for work for a moment only. */
+START_TEST(idle_threads_sleep)
+{
+    struct pool *pool;
+    atomic_int n = 0;
+    ck_assert_int_eq(pool_open(4, &pool, NULL), VOV_OK);
+    pool_run(pool, 8, count, &n);
+    const double before = cpu_seconds();
+    usleep(300000);
+    ck_assert(cpu_seconds() - before < 0.03); /* 0.9 s if three of them did not */
+    pool_run(pool, 8, count, &n);
+    ck_assert_int_eq(atomic_load(&n), 16);
+    pool_close(pool);
+}
+END_TEST
+
+enum { ROUNDS = 400 };
+
+/* What a model is to a pool: many jobs, and something else between them. */
+static void *run_model(void *arg)
+{
+    struct job *job = arg;
+    struct pool *pool;
+    if (pool_open(2, &pool, NULL) != VOV_OK) {
+        return NULL;
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        pool_run(pool, CHUNKS, step, job);
+    }
+    pool_close(pool);
+    return job;
+}
+
+/* Two models in two threads get what each gets alone, and waste no processor time on each other. */
+START_TEST(two_pools)
+{
+    static struct job alone, both[2];
+    pthread_t thread[2];
+    void *done;
+    const double start = cpu_seconds();
+    ck_assert_ptr_nonnull(run_model(&alone));
+    const double one = cpu_seconds() - start;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, run_model, &both[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_join(thread[i], &done), 0);
+        ck_assert_ptr_nonnull(done);
+        ck_assert_int_eq(atomic_load(&both[i].shared), 0);
+        ck_assert(memcmp(both[i].part, alone.part, sizeof alone.part) == 0);
+        for (int k = 0; k < CHUNKS; k++) {
+            ck_assert(atomic_load(&both[i].runs[k]) == ROUNDS);
+        }
+    }
+    const double two = cpu_seconds() - start - one;
+    ck_assert_msg(two < 4 * one + 0.1, "%.3f s for two, %.3f s for one", two, one);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {every_chunk_once, many_small_jobs, threads_work_at_the_same_time,
-                                  opened_and_closed, NULL};
+    const TTest *const tests[] = {every_chunk_once,
+                                  many_small_jobs,
+                                  threads_work_at_the_same_time,
+                                  opened_and_closed,
+                                  idle_threads_sleep,
+                                  two_pools,
+                                  NULL};
     return run_tests("pool", tests);
 }
