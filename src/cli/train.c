@@ -236,6 +236,11 @@ static enum vov_status train(struct run *r, double *best, struct err *err)
             clock_now() - r->trainer.started, score_name(r), fmax(*best, 0),
             r->trainer.state.best_iteration);
     }
+    if (r->trainer.skipped > 0) {
+        log_put(&r->cli->log, LOG_WARN,
+                "pictures that could not be read were replaced by others %ld times in this session",
+                r->trainer.skipped);
+    }
     trainer_close(&r->trainer);
     return status;
 }

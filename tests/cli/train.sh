@@ -107,3 +107,15 @@ said 'cannot write'
 said 'is kept'
 cmp "$t/run/last.safetensors" "$t/before" || fail "a full disk spoilt the checkpoint"
 [ "$(find "$t/run" -name '*.tmp-*' | wc -l)" = 0 ] || fail "a full disk left files behind"
+
+# A picture that cannot be read: named, counted, replaced; one whose end is missing: named and used.
+first=$(find "$t/set/images/train" -type f | sort | head -n 1)
+second=$(find "$t/set/images/train" -type f | sort | sed -n 2p)
+echo "not a picture" >"$first"
+head -c "$(($(wc -c <"$second") - 20))" "$second" >"$t/cut"
+cp "$t/cut" "$second"
+expect 0 ./vov train $cfg "$data" --out "$t/bad" --epochs 1 --seed 5
+said "$(basename "$first"): no picture"
+said 'the picture is replaced by another'
+said "$(basename "$second"): .*cut short.*used"
+said 'replaced by others [0-9]* times'
