@@ -6,7 +6,7 @@
 #include "help.h"
 
 const struct cli_command *const cli_commands[] = {
-    &help_command,       &demo_command,      &train_command,  &eval_command,
-    &detect_command,     &cocoeval_command,  &show_command,   &bench_command,
-    &data_check_command, &data_draw_command, &doctor_command, NULL,
+    &help_command,      &demo_command,   &train_command, &eval_command,    &detect_command,
+    &cocoeval_command,  &show_command,   &bench_command, &inspect_command, &data_check_command,
+    &data_draw_command, &doctor_command, NULL,
 };

@@ -11,6 +11,6 @@ extern const struct cli_command show_command;
 extern const struct cli_command train_command, eval_command, detect_command, cocoeval_command;
 extern const struct cli_command data_check_command, data_draw_command;
 
-extern const struct cli_command bench_command, demo_command, doctor_command;
+extern const struct cli_command bench_command, demo_command, doctor_command, inspect_command;
 
 #endif

@@ -96,7 +96,7 @@ static enum vov_status check(const struct demo *d, struct err *err)
 
 static int train(const struct demo *d)
 {
-    double best;
+    struct train_result result;
     const struct train_job job = {.cfg = d->cfg,
                                   .data = d->data,
                                   .out = d->run,
@@ -105,7 +105,7 @@ static int train(const struct demo *d)
                                   .seed = d->seed,
                                   .eval_every = 8};
     begin(d, 3, "training a small detector");
-    return train_job_run(d->cli, &job, &best);
+    return train_job_run(d->cli, &job, &result);
 }
 
 static void print_report(const struct dataset *data, const struct evaluation *e)

@@ -203,7 +203,7 @@ static void say_start(const struct run *r, const struct trainer *t)
     }
 }
 
-static enum vov_status train(struct run *r, double *best, struct err *err)
+static enum vov_status train(struct run *r, struct train_result *result, struct err *err)
 {
     struct hook hooks[3];
     const struct train_job *job = r->job;
@@ -228,12 +228,12 @@ static enum vov_status train(struct run *r, double *best, struct err *err)
     say_start(r, &r->trainer);
     const bool finished = r->trainer.state.iteration >= r->trainer.schedule.total;
     const enum vov_status status = trainer_run(&r->trainer, err);
-    *best = r->trainer.state.best_score;
+    *result = (struct train_result){r->trainer.state.best_score, r->train.labels};
     if (status == VOV_OK && finished) {
         say(r, "the run was finished already; --epochs with a larger number goes on\n");
     } else if (status == VOV_OK) {
         say(r, "done in %.0f s: best val %s %.3f at iteration %ld\n",
-            clock_now() - r->trainer.started, score_name(r), fmax(*best, 0),
+            clock_now() - r->trainer.started, score_name(r), fmax(result->best, 0),
             r->trainer.state.best_iteration);
     }
     if (r->trainer.skipped > 0) {
@@ -245,7 +245,7 @@ static enum vov_status train(struct run *r, double *best, struct err *err)
     return status;
 }
 
-int train_job_run(const struct cli *cli, const struct train_job *job, double *best)
+int train_job_run(const struct cli *cli, const struct train_job *job, struct train_result *result)
 {
     struct run r = {.cli = cli, .job = job};
     struct err_list errs = {0};
@@ -253,11 +253,11 @@ int train_job_run(const struct cli *cli, const struct train_job *job, double *be
     const struct model_options opt = {
         .training = true, .set = job->set, .n_set = job->n_set, .log = &cli->log};
     int code = 0;
-    *best = -1;
+    *result = (struct train_result){.best = -1};
     say(&r, "vov " VOV_VERSION ": %s on %s\n", job->cfg, job->data);
     if (model_build(job->cfg, &opt, &r.model, &errs) != VOV_OK) {
         code = cli_fail_list(cli, &errs);
-    } else if (train(&r, best, &err) != VOV_OK) {
+    } else if (train(&r, result, &err) != VOV_OK) {
         progress_pause(&r.progress);
         code = cli_fail(cli, &err);
     }
@@ -317,7 +317,7 @@ static int run(const struct cli *cli, const void *options)
     const struct train_options *o = options;
     const char *set[MAX_SET];
     char epochs[60];
-    double best;
+    struct train_result result;
     int n_set = 0;
     for (; n_set < o->set.n; n_set++) {
         set[n_set] = o->set.v[n_set];
@@ -344,10 +344,11 @@ static int run(const struct cli *cli, const void *options)
                                   .keep_every = o->keep_every,
                                   .set = set,
                                   .n_set = n_set};
-    const int code = train_job_run(cli, &job, &best);
+    const int code = train_job_run(cli, &job, &result);
     if (code == 0 && !cli->quiet) {
-        printf("use it:  vov detect %s %s/%s PICTURE...\n", job.cfg, job.out,
-               best > -1 ? "best.safetensors" : "last.safetensors");
+        printf("use it:  vov %s %s %s/%s %s\n", result.labels ? "eval" : "detect", job.cfg, job.out,
+               result.best > -1 ? "best.safetensors" : "last.safetensors",
+               result.labels ? job.data : "PICTURE...");
     }
     mem_free(out);
     return code;

@@ -18,8 +18,12 @@ struct train_job {
     int n_set;
 };
 
-/* Runs it to its end, printing as it goes. The exit code; *best gets the best val AP or top-1, -1:
- * none. */
-int train_job_run(const struct cli *cli, const struct train_job *job, double *best);
+struct train_result {
+    double best; /* val AP or top-1; -1: none */
+    bool labels; /* it is a classifier */
+};
+
+/* Runs it to its end, printing as it goes. The exit code. */
+int train_job_run(const struct cli *cli, const struct train_job *job, struct train_result *result);
 
 #endif

@@ -85,6 +85,34 @@ grep -q '^train: 6 pictures of 2 classes' "$tmp/log" || fail "folders of classes
 [ "$(grep -c '6 pictures of 2 classes' "$tmp/log")" = 2 ] || fail "data check finds no splits"
 grep -q '6 twins' "$tmp/log" || fail "data check finds no twins"
 
+# How much the layers of a block make of each other, as numbers and as a picture.
+cat >"$tmp/osa.cfg" <<'EOF'
+[net]
+width=16
+height=16
+classes=10
+mean=128
+std=64
+crop=0
+batch=10
+max_batches=2
+[osa]
+layers=2
+width=4
+out=8
+[global_avgpool]
+[connected]
+activation=linear
+[softmax]
+EOF
+./vov train -q "$tmp/osa.cfg" "$tmp/c.data" --out "$tmp/osa" >/dev/null 2>&1
+./vov inspect --connections "$tmp/osa.cfg" "$tmp/osa/last.safetensors" --out "$tmp/map" >"$tmp/log"
+[ "$(grep -c '^  conv[12] .*1\.00' "$tmp/log")" = 2 ] || fail "no chain: $(cat "$tmp/log")"
+[ "$(head -c 4 "$tmp/map.png" | tail -c 3)" = PNG ] || fail "no PNG"
+grep -q '</svg>' "$tmp/map.svg" || fail "no SVG"
+./vov inspect "$tmp/osa.cfg" "$tmp/osa/last.safetensors" --json | grep -q '"name":"osa1/mix/weight"' ||
+    fail "inspect lists no tensors"
+
 # refuses CODE TEXT COMMAND...: it ends with that code and says that.
 refuses() {
     want=$1 text=$2 code=0
@@ -99,6 +127,7 @@ refuses 3 'a classifier, but' ./vov train "$tmp/net.cfg" "$tmp/drawn/train.json"
 refuses 3 'made for 10: train with --set' ./vov train "$tmp/net.cfg" "$tmp/split" --out "$tmp/x"
 head -c 4000 "$tmp/a.bin" >"$tmp/cut.bin"
 printf 'train = cut.bin\n' >"$tmp/cut.data"
+refuses 4 'no layer reads' ./vov inspect --connections "$tmp/net.cfg" "$tmp/run/last.safetensors"
 refuses 4 'no whole number of records' ./vov train "$tmp/net.cfg" "$tmp/cut.data" --out "$tmp/x"
 printf 'train = none.bin\n' >"$tmp/none.data"
 refuses 4 'none.bin' ./vov train "$tmp/net.cfg" "$tmp/none.data" --out "$tmp/x"
