@@ -35,9 +35,9 @@ $(CUSIM_SO): $(CUSIM_LIB)
 $O/tests/cudasim/%.o: tests/cudasim/%.cu tests/cudasim/cudasim.mk
 	@mkdir -p $(@D)
 	$(SAY) "  nvcc   $<"
-	$(Q)$(NVCC) -std=c++17 -O2 -g -lineinfo --no-compress -Itests/cudasim -MD -MP \
+	$(Q)$(NVCC) -std=c++17 -O2 -g --no-compress -Itests/cudasim -lineinfo -MD -MP \
 	    -gencode arch=compute_$(CUSIM_ARCH),code=compute_$(CUSIM_ARCH) \
-	    -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC -c -o $@ $<
+	    -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC,-fno-optimize-sibling-calls -c -o $@ $<
 
 $(CUSIM_TEST) $(CUSIM_BUGS): %: %.o $(CUSIM_SO)
 	$(SAY) "  link   $@"

@@ -64,4 +64,11 @@ static inline uint16_t bfloat_from_float(float f)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/* TF32, which is what tensor cores see of a float: 10 bits of fraction. */
+static inline float tf32_of_float(float f)
+{
+    const uint32_t bits = float_bits_of(f);
+    return (bits & 0x7f800000) == 0x7f800000 ? f : float_of_bits((bits + 0x1000) & 0xffffe000);
+}
+
 #endif

@@ -198,6 +198,11 @@ void mem_mark_written(const void *p, size_t n)
     memset(mem_states + ((uint64_t)p - MEM_BASE), MEM_LIVE | MEM_WRITTEN, n);
 }
 
+void mem_mark_unwritten(const void *p, size_t n)
+{
+    memset(mem_states + ((uint64_t)p - MEM_BASE), MEM_LIVE, n);
+}
+
 bool mem_is_pinned(const void *p)
 {
     for (size_t i = 0; i < memory.pinned_count; i++) {

@@ -54,6 +54,7 @@ size_t mem_used(void);
 bool mem_check(const char *who, const void *p, size_t n, enum mem_access access);
 
 void mem_mark_written(const void *p, size_t n);
+void mem_mark_unwritten(const void *p, size_t n);
 
 /* Names an address: "12 bytes past the end of allocation #3 (4096 bytes)". Returns text. */
 const char *mem_describe(uint64_t address, char *text, size_t size);

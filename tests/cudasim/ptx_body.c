@@ -138,7 +138,7 @@ static void read_inlined(struct reader *r, const struct function *f, const struc
     r->symbol_base = r->symbol_count;
     r->label_base = r->label_count;
     r->fixup_base = r->fixup_count;
-    r->depth++;
+    r->active[r->depth++] = f;
     for (size_t i = 0; i < f->param_count; i++) {
         struct symbol *s = ptx_add_symbol(r, f->params[i].name, SYMBOL_MEMORY);
         const struct slice name = s->name;
@@ -154,6 +154,20 @@ static void read_inlined(struct reader *r, const struct function *f, const struc
     r->depth--;
     r->scan = caller.scan;
     r->location = caller.location;
+}
+
+/* A function that is being read already calls itself. */
+static bool can_inline(const struct reader *r, const struct function *f, size_t arguments)
+{
+    if (!f || !f->body || f->param_count != arguments || r->depth == READER_DEPTH) {
+        return false;
+    }
+    for (int i = 0; i < r->depth; i++) {
+        if (r->active[i] == f) {
+            return false;
+        }
+    }
+    return true;
 }
 
 #define ARGUMENTS 64
@@ -175,7 +189,7 @@ static void read_call(struct reader *r)
         scan_next(&r->scan);
     }
     const struct function *f = find_function(r->module, name);
-    if (f && f->body && f->param_count == n && r->depth < READER_DEPTH) {
+    if (can_inline(r, f, n)) {
         read_inlined(r, f, arguments);
         return;
     }

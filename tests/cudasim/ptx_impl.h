@@ -78,6 +78,7 @@ struct reader {
     struct fixup *fixups;
     size_t fixup_count, fixup_base;
     int depth;
+    const struct function *active[READER_DEPTH]; /* being read, from the outermost on */
     uint32_t location;
     int32_t
         dynamic[2]; /* constants that hold the start of dynamic shared memory, in 4 and 8 bytes */

@@ -10,25 +10,43 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What addr2line says of an offset in a file; false if it knows nothing. */
+/* A path as the name of the file. The host's part of a.cu is compiled as tmpxft_..._a.cudafe1.cpp.
+ */
+static void shorten(const char *path, char *text, size_t size)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *end = strstr(name, ".cudafe1.cpp");
+    if (strncmp(name, "tmpxft_", 7) == 0 && end) {
+        const char *dash = strchr(name, '-');
+        const char *under = dash ? strchr(dash, '_') : NULL;
+        name = under && under < end ? under + 1 : name;
+        snprintf(text, size, "%.*s.cu%s", (int)(end - name), name, end + strlen(".cudafe1.cpp"));
+        return;
+    }
+    snprintf(text, size, "%s", name);
+}
+
+/* What addr2line says of an offset in a file: the innermost place that is not in a header of the
+ * system. False if it knows none.
+ */
 static bool ask(const char *file, uintptr_t offset, char *text, size_t size)
 {
-    char command[600], line[512] = "";
-    snprintf(command, sizeof command, "addr2line -e '%s' 0x%zx 2>/dev/null", file, (size_t)offset);
+    char command[600], line[512];
+    snprintf(command, sizeof command, "addr2line -i -e '%s' 0x%zx 2>/dev/null", file,
+             (size_t)offset);
     FILE *f = strchr(file, '\'') ? NULL : popen(command, "r");
-    if (!f) {
-        return false;
+    bool found = false;
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, " \n")] = '\0'; /* " (discriminator 2)" may follow */
+        if (!found && line[0] != '?' && strncmp(line, "/usr/", 5) != 0) {
+            shorten(line, text, size);
+            found = true;
+        }
     }
-    const bool read = fgets(line, sizeof line, f) != NULL;
-    pclose(f);
-    line[strcspn(line, " \n")] = '\0'; /* " (discriminator 2)" may follow */
-    const char *slash = strrchr(line, '/');
-    const char *place = slash ? slash + 1 : line;
-    if (!read || *place == '?' || *place == '\0') {
-        return false;
+    if (f) {
+        pclose(f);
     }
-    snprintf(text, size, "%s", place);
-    return true;
+    return found;
 }
 
 const char *site_place(sim_site site, char *text, size_t size)
