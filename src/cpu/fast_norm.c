@@ -12,6 +12,9 @@
 
 #include <math.h>
 
+/* Numbers of an apply's chunk: some microseconds of work. */
+enum { APPLY_NUMBERS = 65536 };
+
 struct norm {
     const struct cpu *cpu;
     struct view x, y, dy, dx;
@@ -109,15 +112,26 @@ static struct norm_line norm_line(const struct norm *j, int n, int c)
                               j->act};
 }
 
-/* A chunk is one plane. */
+/* A chunk is one plane, or some where planes are so small that handing them out takes longer. */
+static int apply_chunks(struct view x)
+{
+    const double worth = (double)x.n * x.c * (double)view_plane(x) / APPLY_NUMBERS;
+
+    return worth < 1 ? 1 : worth < x.n * x.c ? (int)worth : x.n * x.c;
+}
+
 static void apply_chunk(void *ctx, int chunk, int worker)
 {
     const struct norm *j = ctx;
-    const int n = chunk / j->x.c, c = chunk % j->x.c;
-    const struct norm_line line = norm_line(j, n, c);
+    const struct span planes = span_at(j->x.n * j->x.c, apply_chunks(j->x), chunk);
 
     (void)worker;
-    j->cpu->kernels->norm_apply(&line, view_plane(j->x), view_at(j->x, n, c), view_at(j->y, n, c));
+    for (int i = planes.from; i < planes.to; i++) {
+        const int n = i / j->x.c, c = i % j->x.c;
+        const struct norm_line line = norm_line(j, n, c);
+        j->cpu->kernels->norm_apply(&line, view_plane(j->x), view_at(j->x, n, c),
+                                    view_at(j->y, n, c));
+    }
 }
 
 static void fast_norm_apply(struct backend *be, struct view x, int groups, const real *stats,
@@ -133,7 +147,7 @@ static void fast_norm_apply(struct backend *be, struct view x, int groups, const
                      .beta = beta,
                      .act = act};
 
-    pool_run(cpu->pool, x.n * x.c, apply_chunk, &j);
+    pool_run(cpu->pool, apply_chunks(x), apply_chunk, &j);
 }
 
 /* sums += those of g and g*xhat over one plane; dgamma and dbeta too. */
