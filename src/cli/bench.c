@@ -40,7 +40,8 @@ static const struct cli_option bench_table[] = {
      "measure each config for S seconds; unless given until 200 runs and 5 s, at most 30 s (20 s "
      "with --energy where it can be read)"},
     {"warmup", 0, OPT_REAL, AT(warmup), "S", 0, 86400,
-     "at most S seconds of warm-up (10); it ends when times have settled, after 1 s at least"},
+     "at most S seconds of warm-up (10, or twice --time where that is less); it ends when times "
+     "have settled, after 1 s at least"},
     {"mlperf-like", 0, OPT_FLAG, AT(mlperf_like), NULL, 0, 0,
      "until 1024 runs and 60 s, however long that takes"},
     {"json", 'j', OPT_TEXT, AT(json), "FILE", 0, 0,
@@ -118,13 +119,12 @@ static void choose_protocol(struct bench *b)
     const struct bench_options *o = b->opt;
     const bool energy = b->run.energy != NULL && energy_readable(b->run.energy);
     struct bench_protocol *p = &b->how;
-    *p = (struct bench_protocol){.warm_most = cli_given(b->cli, "warmup") ? o->warmup : 10,
+    *p = (struct bench_protocol){.warm_most = 10,
                                  .least = energy ? 20 : 5,
                                  .most = 30,
                                  .runs = 200,
                                  .idle = cli_given(b->cli, "idle") ? o->idle : 10,
                                  .cool = energy || b->cli->n_operands > 1};
-    p->warm_least = p->warm_most < 1 ? p->warm_most : 1;
     if (o->mlperf_like) {
         p->least = 60;
         p->most = 1e9;
@@ -132,7 +132,12 @@ static void choose_protocol(struct bench *b)
     }
     if (cli_given(b->cli, "time")) {
         p->least = p->most = o->time;
+        p->warm_most = fmin(10, 2 * o->time);
     }
+    if (cli_given(b->cli, "warmup")) {
+        p->warm_most = o->warmup;
+    }
+    p->warm_least = fmin(1, p->warm_most);
 }
 
 static double load_now(void)
