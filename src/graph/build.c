@@ -19,6 +19,7 @@ void graph_free(struct graph *g)
 {
     mem_free(g->nodes);
     mem_free(g->tensors);
+    map_free(&g->names);
     arena_free(&g->mem);
     *g = (struct graph){0};
 }
@@ -70,18 +71,16 @@ struct tensor *graph_param(struct graph *g, struct node *n, const char *name, st
 
 struct node *graph_find(const struct graph *g, const char *name)
 {
-    for (int i = 0; i < g->n_nodes; i++) {
-        if (strcmp(g->nodes[i]->name, name) == 0) {
-            return g->nodes[i];
-        }
-    }
-    return NULL;
+    struct node *n = map_get(&g->names, name);
+    const bool there = n != NULL && n->index < g->n_nodes && g->nodes[n->index] == n;
+
+    return there ? n : NULL; /* else it was folded into another */
 }
 
 static const char *unique_name(struct graph *g, const char *name)
 {
     const char *s = arena_strdup(&g->mem, name);
-    for (int i = 2; s != NULL && graph_find(g, s) != NULL; i++) {
+    for (int i = 2; s != NULL && map_get(&g->names, s) != NULL; i++) {
         s = arena_printf(&g->mem, "%s%d", name, i);
     }
     return s;
@@ -175,6 +174,10 @@ enum vov_status graph_add(struct graph *g, const struct op_type *type, const cha
     if (status != VOV_OK) {
         err_locate(err, &n->at, n->name);
         return status;
+    }
+    if (!map_put(&g->names, n->name, n)) {
+        g->out_of_memory = true;
+        return err_nomem(err, sizeof *n);
     }
     n->index = g->n_nodes;
     g->nodes[g->n_nodes++] = n;

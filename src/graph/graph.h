@@ -12,6 +12,7 @@
 #ifndef VOV_GRAPH_H
 #define VOV_GRAPH_H
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "op.h"
 
@@ -21,6 +22,7 @@ struct graph {
     struct tensor **tensors;
     int n_nodes, n_tensors;
     int cap_nodes, cap_tensors;
+    struct map names;   /* of all nodes that were added: name -> node */
     bool training;      /* which kind of net is being built: infer() may add labels, losses */
     bool out_of_memory; /* an allocation failed; graph_add reports it */
     struct src_loc at;  /* the section being built: given to each new node */

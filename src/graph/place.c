@@ -55,44 +55,38 @@ static int by_falling_size(const void *x, const void *y)
     return a->index < b->index ? -1 : 1;
 }
 
-static int by_offset(const void *x, const void *y)
-{
-    const struct plan_item *const *a = x, *const *b = y;
-
-    return (*a)->offset < (*b)->offset ? -1 : (*a)->offset > (*b)->offset;
-}
-
-/* The lowest place for `it` beside the n placed items of `busy`, which are sorted here. */
-static size_t lowest_gap(const struct plan_item *it, const struct plan_item **busy, int n)
+/* The lowest place for `it` among the n that have theirs, in the order of their offsets. */
+static size_t lowest_gap(const struct plan_item *it, const struct plan_item *const *placed, int n)
 {
     size_t at = 0;
 
-    qsort(busy, (size_t)n, sizeof *busy, by_offset);
-    for (int i = 0; i < n; i++) {
-        if (at + it->bytes <= busy[i]->offset) {
-            break;
+    for (int i = 0; i < n && placed[i]->offset < at + it->bytes; i++) {
+        const size_t end = placed[i]->offset + aligned(placed[i]->bytes);
+        if (end > at && plan_overlap(it, placed[i])) {
+            at = end;
         }
-        const size_t end = busy[i]->offset + aligned(busy[i]->bytes);
-        at = end > at ? end : at;
     }
     return at;
 }
 
+/* Into the n of `placed`, behind those at no higher offset. */
+static void insert(const struct plan_item *it, const struct plan_item **placed, int n)
+{
+    for (; n > 0 && placed[n - 1]->offset > it->offset; n--) {
+        placed[n] = placed[n - 1];
+    }
+    placed[n] = it;
+}
+
 static size_t place_in_order(struct plan *plan, const struct entry *order, int n,
-                             const struct plan_item **busy, bool reuse)
+                             const struct plan_item **placed, bool reuse)
 {
     size_t total = 0;
 
     for (int i = 0; i < n; i++) {
         struct plan_item *it = &plan->items[order[i].index];
-        int n_busy = 0;
-        for (int k = 0; reuse && k < i; k++) {
-            const struct plan_item *other = &plan->items[order[k].index];
-            if (plan_overlap(it, other)) {
-                busy[n_busy++] = other;
-            }
-        }
-        it->offset = reuse ? lowest_gap(it, busy, n_busy) : total;
+        it->offset = reuse ? lowest_gap(it, placed, i) : total;
+        insert(it, placed, i);
         const size_t end = it->offset + aligned(it->bytes);
         total = end > total ? end : total;
     }
@@ -118,20 +112,20 @@ static int list_items(const struct plan *plan, bool by_life, struct entry *order
 enum vov_status plan_place(struct plan *plan, bool reuse)
 {
     struct entry *order = mem_alloc((size_t)plan->n_items + 1, sizeof *order);
-    const struct plan_item **busy = mem_alloc((size_t)plan->n_items + 1, sizeof *busy);
-    const bool ok = order != NULL && busy != NULL;
+    const struct plan_item **placed = mem_alloc((size_t)plan->n_items + 1, sizeof *placed);
+    const bool ok = order != NULL && placed != NULL;
 
     if (ok) {
         const size_t by_life =
-            place_in_order(plan, order, list_items(plan, true, order), busy, reuse);
+            place_in_order(plan, order, list_items(plan, true, order), placed, reuse);
         plan->arena_bytes =
-            place_in_order(plan, order, list_items(plan, false, order), busy, reuse);
+            place_in_order(plan, order, list_items(plan, false, order), placed, reuse);
         if (by_life < plan->arena_bytes) {
             plan->arena_bytes =
-                place_in_order(plan, order, list_items(plan, true, order), busy, reuse);
+                place_in_order(plan, order, list_items(plan, true, order), placed, reuse);
         }
     }
     mem_free(order);
-    mem_free(busy);
+    mem_free(placed);
     return ok ? VOV_OK : VOV_ENOMEM;
 }
