@@ -7,12 +7,12 @@
 
 #include "mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -240,6 +240,29 @@ bool file_is_dir(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+enum vov_status file_lock(const char *dir, DIR **lock, struct err *err)
+{
+    DIR *d = opendir(dir);
+    *lock = NULL;
+    if (d == NULL) {
+        return err_io(err, "open", dir);
+    }
+    if (flock(dirfd(d), LOCK_EX | LOCK_NB) == 0) {
+        *lock = d;
+        return VOV_OK;
+    }
+    const bool held = errno == EWOULDBLOCK;
+    closedir(d);
+    return held ? err_set(err, VOV_EARG, "%s is in use by another run", dir) : VOV_OK;
+}
+
+void file_unlock(DIR *lock)
+{
+    if (lock != NULL) {
+        closedir(lock);
+    }
 }
 
 static enum vov_status make_folder(const char *path, struct err *err)

@@ -7,6 +7,8 @@
 
 #include "buf.h"
 
+#include <dirent.h>
+
 /* Appends the file to *out. Refuses more than max bytes (VOV_EFORMAT) and what is no plain file. */
 enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err);
 
@@ -36,6 +38,14 @@ enum vov_status file_write(const char *path, const void *bytes, size_t n, struct
 enum vov_status file_mkdirs(const char *path, struct err *err); /* mkdir -p */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
+
+/*
+ * A folder for this holder alone, until file_unlock or the end of the process, however it ends:
+ * nothing is left in the folder that could go stale. VOV_EARG when it is held already. *lock stays
+ * NULL on file systems that know no locks.
+ */
+enum vov_status file_lock(const char *dir, DIR **lock, struct err *err);
+void file_unlock(DIR *lock); /* NULL is fine */
 
 /* Names in a folder, sorted by bytes, without "." and "..". Freed by file_list_free. */
 enum vov_status file_list(const char *dir, char ***names, int *n, struct err *err);

@@ -94,6 +94,7 @@ enum vov_status run_folder_open(struct trainer *t, struct err *err)
         return err_nomem(err, strlen(out));
     }
     TRY(file_mkdirs(out, err));
+    TRY(file_lock(out, &t->lock, err));
     if (file_exists(t->last_path) && !t->opt->resume) {
         return err_set(err, VOV_EARG,
                        "%s holds a run already: --resume goes on with it, another --out begins one",

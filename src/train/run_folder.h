@@ -10,7 +10,8 @@
 /* The net must be a detector of the data's classes, and the data must have pictures. */
 enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err);
 
-/* Makes the folder, fills the paths of t, and takes the state of an earlier part of the run. */
+/* Makes the folder, locks it, fills the paths of t, and takes the state of an earlier part of the
+ * run. */
 enum vov_status run_folder_open(struct trainer *t, struct err *err);
 
 /* Writes last.safetensors and reads it back. */

@@ -282,6 +282,7 @@ void trainer_close(struct trainer *t)
 {
     loader_close(t->loader);
     sgd_close(&t->sgd);
+    file_unlock(t->lock);
     mem_free(t->last_path);
     mem_free(t->best_path);
     mem_free(t->item);

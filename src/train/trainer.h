@@ -5,6 +5,7 @@
 #ifndef VOV_TRAINER_H
 #define VOV_TRAINER_H
 
+#include "base/file.h"
 #include "checkpoint.h"
 #include "data/loader.h"
 #include "schedule.h"
@@ -46,6 +47,7 @@ struct trainer {
     struct schedule schedule;
     struct loader *loader;
     char *last_path, *best_path;
+    DIR *lock;        /* on the folder; see file_lock */
     bool resumed;     /* it goes on from a checkpoint */
     bool best_is_new; /* a hook found a better one: see trainer_score */
 
@@ -64,7 +66,8 @@ struct trainer {
  * Opens a run of a model whose memory is there (model_start) and whose parameters are as a new run
  * should begin. Makes the folder, proves that checkpoints can be written there and read back, and
  * takes the state of an earlier part of the run. Errors: VOV_ECFG (classes, length), VOV_EARG (the
- * folder holds a run and resume is not set), VOV_EIO, VOV_EFORMAT. On failure *t is closed.
+ * folder holds a run and resume is not set, or another run is writing there), VOV_EIO, VOV_EFORMAT.
+ * On failure *t is closed.
  */
 enum vov_status trainer_open(struct trainer *t, struct model *m, const struct trainer_options *opt,
                              struct err *err);

@@ -55,12 +55,27 @@ expect 6 ./vov train $cfg "$data" --out "$t/nan" --set net.learning_rate=900 --s
     --set net.clip=0 --epochs 20
 said 'not finite'
 said 'last.safetensors'
-mkdir "$t/read-only"
-chmod 555 "$t/read-only"
-if [ "$(id -u)" != 0 ]; then
-    expect 1 ./vov train $cfg "$data" --out "$t/read-only/run"
-fi
 expect 1 ./vov train $cfg "$data" --out "$t/set/drawn.data/run"
+
+# A folder that may not be written: said, exit 1, the checkpoint before stays. Root may write
+# everywhere and becomes nobody for this, where nobody may run the program.
+as_user() {
+    [ "$(id -u)" != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+    "$@"
+}
+chmod 755 "$t"
+chmod -R a+rX "$t/set" "$t/run"
+chmod 555 "$t/run"
+cp "$t/run/last.safetensors" "$t/before"
+if as_user ./vov show $cfg >/dev/null 2>&1; then
+    expect 1 as_user ./vov train $cfg "$data" --out "$t/run" --epochs 3 --resume
+    said 'cannot write'
+    said 'ermission denied'
+    cmp "$t/run/last.safetensors" "$t/before" || fail "a folder that may not be written changed"
+    expect 1 as_user ./vov train $cfg "$data" --out "$t/run/new"
+    said 'ermission denied'
+fi
+chmod 755 "$t/run"
 
 # Memory (here: a limit on addresses) that the plan does not fit into: said before anything is taken,
 # with a batch that would fit, and that one does.

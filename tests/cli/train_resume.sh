@@ -1,6 +1,7 @@
 #!/bin/sh
 # train_resume.sh - kill -9 at random moments, resume, and in the end the bits are those of a run that
-# was never stopped. Ctrl-C saves and exits with 130.
+# was never stopped: with a tiny net, and with that of the demo. Ctrl-C saves and exits with 130. Two
+# runs never write into one folder.
 set -eu
 t=$(mktemp -d)
 pid=
@@ -10,32 +11,54 @@ fail() {
     exit 1
 }
 
-./vov data draw -q "$t/set" --images 30 --size 64 --classes 4
-run="./vov train tests/cli/tiny.cfg $t/set/drawn.data --epochs 12 --threads 1 --seed 9 -q"
-
-$run --out "$t/whole"
-
-kills=0
-while [ $kills -lt 6 ]; do
-    $run --out "$t/killed" --resume 2>/dev/null &
-    pid=$!
-    sleep "0.$((1 + ($$ + kills * 5) % 8))"
-    kill -9 $pid 2>/dev/null || :
-    wait $pid 2>/dev/null || :
+# stop SIGNAL: to the run in the background
+stop() {
+    kill "-$1" "$pid" 2>/dev/null || :
+    code=0
+    wait "$pid" 2>/dev/null || code=$?
     pid=
-    kills=$((kills + 1))
-done
-$run --out "$t/killed" --resume 2>/dev/null
-cmp "$t/whole/last.safetensors" "$t/killed/last.safetensors" || fail "resumed runs differ"
-[ "$(ls "$t/killed")" = "$(ls "$t/whole")" ] || fail "files were left behind: $(ls "$t/killed")"
+}
 
-$run --out "$t/stopped" 2>/dev/null &
+# killed NAME KILLS RUN...: RUN in one go, and with that many kills
+killed() {
+    name=$1 kills=$2
+    shift 2
+    "$@" --out "$t/$name-whole"
+    while [ "$kills" -gt 0 ]; do
+        "$@" --out "$t/$name" --resume 2>/dev/null &
+        pid=$!
+        sleep "0.$((1 + ($$ + kills * 5) % 8))"
+        stop KILL
+        kills=$((kills - 1))
+    done
+    "$@" --out "$t/$name" --resume 2>/dev/null
+    cmp "$t/$name-whole/last.safetensors" "$t/$name/last.safetensors" || fail "$name: runs differ"
+    [ "$(ls "$t/$name")" = "$(ls "$t/$name-whole")" ] || fail "$name left: $(ls "$t/$name")"
+}
+
+./vov data draw -q "$t/set" --images 30 --size 64 --classes 4
+tiny="./vov train tests/cli/tiny.cfg $t/set/drawn.data --threads 1 --seed 9 -q"
+killed tiny 5 $tiny --epochs 12
+./vov data draw -q "$t/demo-set" --images 20 --size 128 --classes 4
+killed demo 4 ./vov train cfg/demo.cfg "$t/demo-set/drawn.data" --epochs 4 --seed 3 -q
+
+$tiny --epochs 12 --out "$t/stopped" 2>/dev/null &
 pid=$!
 sleep 0.4
-kill -INT $pid 2>/dev/null || :
-code=0
-wait $pid || code=$?
-pid=
+stop INT
 [ $code = 130 ] || [ $code = 0 ] || fail "exit $code after SIGINT, not 130"
-$run --out "$t/stopped" --resume 2>/dev/null
-cmp "$t/whole/last.safetensors" "$t/stopped/last.safetensors" || fail "after SIGINT they differ"
+$tiny --epochs 12 --out "$t/stopped" --resume 2>/dev/null
+cmp "$t/tiny-whole/last.safetensors" "$t/stopped/last.safetensors" || fail "after SIGINT they differ"
+
+# A folder that a run writes into is no other run's, until that one has ended or was killed.
+$tiny --epochs 10000 --out "$t/held" &
+pid=$!
+while [ ! -s "$t/held/last.safetensors" ]; do
+    sleep 0.1
+done
+code=0
+$tiny --epochs 10000 --out "$t/held" --resume >"$t/said" 2>&1 || code=$?
+[ $code = 2 ] || fail "exit $code beside another run, not 2"
+grep -q 'held is in use by another run' "$t/said" || fail "$(cat "$t/said")"
+stop KILL
+$tiny --epochs 1 --out "$t/held" --resume || fail "a killed run holds its folder"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/vov-test-file-XXXXXX";
@@ -189,6 +190,39 @@ static void expect_path(char *found, const char *wanted)
     mem_free(found);
 }
 
+/* Held by one at a time, and free again after its holder, also one that was killed. */
+START_TEST(locks)
+{
+    struct err err = {0};
+    DIR *first, *second;
+    int ready[2];
+    char byte = 0;
+    ck_assert(file_lock(dir, &first, &err) == VOV_OK && first != NULL);
+    ck_assert(file_lock(dir, &second, &err) == VOV_EARG);
+    ck_assert_ptr_null(second);
+    ck_assert_msg(strstr(err.msg, "in use by another run") != NULL, "%s", err.msg);
+    file_unlock(first);
+    file_unlock(NULL);
+    ck_assert_int_eq(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        file_lock(dir, &first, NULL);
+        _exit(write(ready[1], &byte, 1) != 1 || pause());
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    err = (struct err){0};
+    ck_assert(file_lock(dir, &second, &err) == VOV_EARG);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    err = (struct err){0};
+    ck_assert(file_lock(dir, &second, &err) == VOV_OK);
+    file_unlock(second);
+    ck_assert(file_lock("/nowhere/at/all", &second, &err) == VOV_EIO);
+    close(ready[0]);
+    close(ready[1]);
+}
+END_TEST
+
 START_TEST(paths)
 {
     expect_path(path_beside("a/b.data", "c/d"), "a/c/d");
@@ -254,6 +288,7 @@ int main(void)
                                   link_stays_a_link,
                                   what_is_no_file_is_not_read,
                                   folders,
+                                  locks,
                                   paths,
                                   without_memory,
                                   NULL};
