@@ -80,6 +80,7 @@ chmod 755 "$t/run"
 # Memory (here: a limit on addresses) that the plan does not fit into: said before anything is taken,
 # with a batch that would fit, and that one does.
 small_memory() (
+    # shellcheck disable=SC3045 # dash and bash have it
     ulimit -v 600000
     exec ./vov train $cfg "$data" --epochs 1 --threads 1 --seed 5 "$@"
 )

@@ -65,7 +65,10 @@ static inline struct tensor *input(struct net *net, int c)
 static inline struct tensor *conv(struct net *net, struct tensor *x, int c, int k, enum act act)
 {
     const struct conv_attr a = {
-        .d = {k, k, 1, k / 2, 1, 1}, .out_c = c, .bias = act != ACT_LINEAR, .act = act};
+        .d = {.kh = k, .kw = k, .stride = 1, .pad = k / 2, .dilation = 1, .groups = 1},
+        .out_c = c,
+        .bias = act != ACT_LINEAR,
+        .act = act};
     return put(net, &op_conv, &a, &x, 1);
 }
 

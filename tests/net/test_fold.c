@@ -6,18 +6,25 @@
 
 /* ---- nets by hand: behind each the number of nodes that must be left ---- */
 
-static struct tensor *grouped(struct net *net, struct tensor *x, int groups, bool bias)
+/* op_conv or op_deconv, 3x3 to six channels. */
+static struct tensor *six(struct net *net, const struct op_type *type, struct tensor *x, int groups,
+                          bool bias)
 {
     const struct conv_attr a = {
-        .d = {3, 3, 1, 1, 1, groups}, .out_c = 6, .bias = bias, .act = ACT_LINEAR};
-    return put(net, &op_conv, &a, &x, 1);
+        .d = {.kh = 3, .kw = 3, .stride = 1, .pad = 1, .dilation = 1, .groups = groups},
+        .out_c = 6,
+        .bias = bias};
+    return put(net, type, &a, &x, 1);
+}
+
+static struct tensor *grouped(struct net *net, struct tensor *x, int groups, bool bias)
+{
+    return six(net, &op_conv, x, groups, bias);
 }
 
 static struct tensor *deconv(struct net *net, struct tensor *x, int groups, bool bias)
 {
-    const struct conv_attr a = {
-        .d = {3, 3, 1, 1, 1, groups}, .out_c = 6, .bias = bias, .act = ACT_LINEAR};
-    return put(net, &op_deconv, &a, &x, 1);
+    return six(net, &op_deconv, x, groups, bias);
 }
 
 /* Convolution, norm, each of the activations: one node, its output and no other is kept. */

@@ -274,7 +274,7 @@ static const char data_text[] = "# a set\ntrain = train.json\nvalid=val.json\n"
 static void good_picture(struct buf *b, bool png)
 {
     static uint8_t rgb[24 * 17 * 3];
-    const struct image img = {rgb, 24, 17};
+    const struct image img = {.rgb = rgb, .width = 24, .height = 17};
     struct err err = {0};
     for (size_t i = 0; i < sizeof rgb; i++) {
         rgb[i] = (uint8_t)(i * 37 % 251);
