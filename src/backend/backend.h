@@ -56,6 +56,7 @@ struct conv_use {
     bool bias;    /* forward: there is one; backward of the weight: its gradient too */
     enum act act; /* forward only */
     bool add;     /* backward of the data: beta is 1 */
+    bool packed;  /* weights will be given as conv_pack prepares them, where it prepares any */
 };
 
 /* A convolution's weights, [y.c, x.c/groups, kh, kw]. packed: what conv_pack made of them for this

@@ -121,11 +121,12 @@ static enum conv_method choose_bwd(const struct conv_desc *d, struct view dx, st
     return conv_choose(d, &c);
 }
 
-static size_t method_scratch(const struct cpu *cpu, enum conv_method method, const struct corr *c)
+static size_t method_scratch(const struct cpu *cpu, enum conv_method method, const struct corr *c,
+                             bool packed)
 {
     return method == METHOD_DEPTHWISE ? 0
-           : method == METHOD_PRODUCT ? corr_scratch(cpu, c)
-                                      : wino_scratch(cpu, c, conv_tile(method));
+           : method == METHOD_PRODUCT ? corr_scratch(cpu, c, packed)
+                                      : wino_scratch(cpu, c, conv_tile(method), packed);
 }
 
 static void method_run(const struct cpu *cpu, enum conv_method method, const struct corr *c,
@@ -139,14 +140,15 @@ static void method_run(const struct cpu *cpu, enum conv_method method, const str
 }
 
 static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
-                               struct view dy)
+                               struct view dy, bool packed)
 {
     const enum conv_method method = choose_bwd(d, dx, dy);
     size_t most = 0;
 
     for (int phase = 0; phase < d->stride * d->stride; phase++) {
         const struct corr c = backward_corr(d, dy, dx, 0, phase);
-        const size_t bytes = reaches(&c) ? method_scratch(cpu, method, &c) : 0;
+        const size_t bytes =
+            reaches(&c) ? method_scratch(cpu, method, &c, packed && d->stride == 1) : 0;
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -180,10 +182,10 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 
     if (use->pass == CONV_FWD) {
         const struct corr c = forward_corr(d, x, y, 0);
-        return method_scratch(cpu, conv_choose(d, &c), &c);
+        return method_scratch(cpu, conv_choose(d, &c), &c, use->packed);
     }
     if (use->pass == CONV_BWD_DATA) {
-        return backward_scratch(cpu, d, x, y);
+        return backward_scratch(cpu, d, x, y, use->packed);
     }
     return is_depthwise(d, x, y) ? 0
                                  : conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),

@@ -52,7 +52,7 @@ static inline int conv_tile(enum conv_method method)
  */
 size_t corr_pack_bytes(const struct corr *c);
 void corr_pack(const struct cpu *cpu, const struct corr *c, real *packed);
-size_t corr_scratch(const struct cpu *cpu, const struct corr *c);
+size_t corr_scratch(const struct cpu *cpu, const struct corr *c, bool packed);
 void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, void *scratch);
 
 /*
@@ -62,7 +62,7 @@ void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, v
 bool wino_fits(const struct corr *c);
 size_t wino_pack_bytes(const struct corr *c, int m);
 void wino_pack(const struct cpu *cpu, const struct corr *c, int m, real *packed);
-size_t wino_scratch(const struct cpu *cpu, const struct corr *c, int m);
+size_t wino_scratch(const struct cpu *cpu, const struct corr *c, int m, bool packed);
 void wino_run(const struct cpu *cpu, const struct corr *c, int m, const real *packed,
               void *scratch);
 

@@ -316,7 +316,7 @@ static struct backend_ops own(void)
 /* Not what is asked to be Winograd's, nor what has too few channels to be a product. */
 static bool fits(const struct conv_desc *d, struct view x, struct view y)
 {
-    return (d->alg == CONV_AUTO || d->alg == CONV_EXACT) &&
+    return (d->alg == CONV_AUTO || d->alg == CONV_AUTO_F4 || d->alg == CONV_EXACT) &&
            (d->groups == 1 || x.c > d->groups || y.c > d->groups);
 }
 

@@ -382,12 +382,13 @@ void corr_pack(const struct cpu *cpu, const struct corr *c, real *packed)
     pool_run(cpu->pool, ceil_div(c->dst.c, PANEL_ROWS), pack_panel, &pk);
 }
 
-size_t corr_scratch(const struct cpu *cpu, const struct corr *c)
+size_t corr_scratch(const struct cpu *cpu, const struct corr *c, bool packed)
 {
     const struct corr_plan pl = corr_plan(cpu, c);
     const size_t shared = pl.chunks.shared ? pl.v : 0;
 
-    return corr_pack_bytes(c) + (shared + (size_t)pool_threads(cpu->pool) * pl.work) * sizeof(real);
+    return (packed ? 0 : corr_pack_bytes(c)) +
+           (shared + (size_t)pool_threads(cpu->pool) * pl.work) * sizeof(real);
 }
 
 void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, void *scratch)
@@ -395,11 +396,13 @@ void corr_run(const struct cpu *cpu, const struct corr *c, const real *packed, v
     static const struct chunks_work work = {load, multiply};
     struct corr_plan pl = corr_plan(cpu, c);
 
-    pl.u = packed ? packed : scratch;
-    pl.shared_v = (real *)(void *)((char *)scratch + corr_pack_bytes(c));
-    pl.memory = pl.shared_v + (pl.chunks.shared ? pl.v : 0);
+    pl.u = packed;
+    pl.shared_v = scratch;
     if (!packed) {
         corr_pack(cpu, c, scratch);
+        pl.u = scratch;
+        pl.shared_v += corr_pack_bytes(c) / sizeof(real);
     }
+    pl.memory = pl.shared_v + (pl.chunks.shared ? pl.v : 0);
     chunks_run(cpu, &pl.chunks, &work, c->src.c, &pl);
 }

@@ -275,12 +275,12 @@ void wino_pack(const struct cpu *cpu, const struct corr *c, int m, real *packed)
     pool_run(cpu->pool, pl.chunks.panels, pack_panel, &pk);
 }
 
-size_t wino_scratch(const struct cpu *cpu, const struct corr *c, int m)
+size_t wino_scratch(const struct cpu *cpu, const struct corr *c, int m, bool packed)
 {
     const struct wino_plan pl = wino_plan(cpu, c, m);
     const size_t shared = pl.chunks.shared ? pl.v : 0;
 
-    return wino_pack_bytes(c, m) +
+    return (packed ? 0 : wino_pack_bytes(c, m)) +
            (shared + (size_t)pool_threads(cpu->pool) * pl.work) * sizeof(real);
 }
 
@@ -289,11 +289,13 @@ void wino_run(const struct cpu *cpu, const struct corr *c, int m, const real *pa
     static const struct chunks_work work = {load, multiply};
     struct wino_plan pl = wino_plan(cpu, c, m);
 
-    pl.u = packed ? packed : scratch;
-    pl.shared_v = (real *)(void *)((char *)scratch + wino_pack_bytes(c, m));
-    pl.memory = pl.shared_v + (pl.chunks.shared ? pl.v : 0);
+    pl.u = packed;
+    pl.shared_v = scratch;
     if (!packed) {
         wino_pack(cpu, c, m, scratch);
+        pl.u = scratch;
+        pl.shared_v += wino_pack_bytes(c, m) / sizeof(real);
     }
+    pl.memory = pl.shared_v + (pl.chunks.shared ? pl.v : 0);
     chunks_run(cpu, &pl.chunks, &work, c->src.c, &pl);
 }

@@ -123,6 +123,7 @@ void exec_pack(struct exec *e)
                                 shape_count(n->param[0]->shape) * sizeof(real));
         }
     }
+    e->packed = true;
 }
 
 void exec_set(struct exec *e, const struct tensor *t, const real *host)
@@ -227,6 +228,9 @@ static enum vov_status run(struct exec *e, int from, int to, uint64_t key, struc
 
 enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err)
 {
+    if (!e->g->training && !e->packed) {
+        exec_pack(e);
+    }
     return run(e, 0, e->plan.n_forward, key, err);
 }
 

@@ -20,6 +20,7 @@ struct exec {
     struct params params;
     void *arena, *scratch;
     void *packs; /* prepared weights, inference only */
+    bool packed; /* they are filled in */
     int done;    /* the step that ran last, -1: none */
     struct exec_watch watch;
 };
@@ -34,7 +35,8 @@ void exec_close(struct exec *e);
 
 /* Inference, once the parameters have their values and are folded, and again after they changed:
  * brings weights into the form that the kernels work with, and gives back the memory of those that
- * nothing reads any more. Without it the kernels do that work at each pass. */
+ * nothing reads any more: their values are undefined then. The first pass does it where the caller
+ * did not. */
 void exec_pack(struct exec *e);
 
 /* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). A pass may use

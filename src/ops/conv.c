@@ -40,7 +40,8 @@ static void conv_saves(const struct node *n, unsigned *in, unsigned *out)
 static size_t conv_scratch(const struct node *n, struct backend *be, bool training)
 {
     const struct conv_attr *a = n->attr;
-    struct conv_use use[3] = {{.pass = CONV_FWD, .bias = a->bias, .act = a->act}};
+    struct conv_use use[3] = {
+        {.pass = CONV_FWD, .bias = a->bias, .act = a->act, .packed = !training}};
     int uses = 1;
     if (training && n->gmode[0] != GRAD_NONE) {
         use[uses++] = (struct conv_use){.pass = CONV_BWD_DATA, .add = n->gmode[0] == GRAD_ADD};

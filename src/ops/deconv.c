@@ -46,8 +46,9 @@ static void deconv_saves(const struct node *n, unsigned *in, unsigned *out)
 static size_t kernel_scratch(const struct node *n, struct backend *be, bool training)
 {
     const struct conv_attr *a = n->attr;
-    static const struct conv_use use[] = {
-        {.pass = CONV_BWD_DATA}, {.pass = CONV_FWD}, {.pass = CONV_BWD_WEIGHT}};
+    const struct conv_use use[] = {{.pass = CONV_BWD_DATA, .packed = !training},
+                                   {.pass = CONV_FWD},
+                                   {.pass = CONV_BWD_WEIGHT}};
     const size_t most =
         most_scratch(be, &a->d, use, training ? 3 : 1, n->out[0]->val, n->in[0]->val);
     return (most + 255) / 256 * 256;

@@ -99,7 +99,7 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     const struct view x = case_bind(r->x, buf[r->ix]), y = case_bind(r->y, buf[r->iy]);
     real *w = buf[r->iw], *bias = r->c->tail & BIAS ? buf[r->ib] : NULL;
     struct conv_weight weight = {w, NULL};
-    const struct conv_use use = {r->pass, bias != NULL, r->c->act, r->c->beta != 0};
+    const struct conv_use use = {r->pass, bias != NULL, r->c->act, r->c->beta != 0, r->packed};
     desc.alg = r->alg;
     void *packed = r->packed ? prepare(be, d, r, w) : NULL;
     if (packed != NULL) {
