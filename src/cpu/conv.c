@@ -170,9 +170,21 @@ static const char *fast_conv_algorithm(struct backend *be, const struct conv_des
 
     (void)be;
     if (pass == CONV_BWD_WEIGHT) {
-        return name[is_depthwise(d, x, y) ? METHOD_DEPTHWISE : METHOD_PRODUCT];
+        return name[conv_choose_weight(d, view_slice(x, 0, x.c / d->groups),
+                                       view_slice(y, 0, y.c / d->groups))];
     }
     return name[pass == CONV_FWD ? choose_fwd(d, x, y) : choose_bwd(d, x, y)];
+}
+
+/* Of one group. */
+static size_t weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                             struct view dy)
+{
+    const enum conv_method method = conv_choose_weight(d, x, dy);
+
+    return method == METHOD_DEPTHWISE ? 0
+           : method == METHOD_PRODUCT ? conv_weight_scratch(cpu, d, x, dy)
+                                      : wino_weight_scratch(cpu, d, x, dy, conv_tile(method));
 }
 
 static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
@@ -187,9 +199,8 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
     if (use->pass == CONV_BWD_DATA) {
         return backward_scratch(cpu, d, x, y, use->packed);
     }
-    return is_depthwise(d, x, y) ? 0
-                                 : conv_weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),
-                                                       view_slice(y, 0, y.c / d->groups));
+    return weight_scratch(cpu, d, view_slice(x, 0, x.c / d->groups),
+                          view_slice(y, 0, y.c / d->groups));
 }
 
 /* Of one group. */
@@ -288,6 +299,18 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
     }
 }
 
+static void weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                       struct view dy, real *dw, void *scratch)
+{
+    const enum conv_method method = conv_choose_weight(d, x, dy);
+
+    if (method == METHOD_PRODUCT) {
+        conv_weight_run(cpu, d, x, dy, dw, scratch);
+    } else {
+        wino_weight_run(cpu, d, x, dy, conv_tile(method), dw, scratch);
+    }
+}
+
 static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, struct view x,
                                  struct view dy, real *dw, real *dbias, void *scratch)
 {
@@ -299,8 +322,8 @@ static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
         depthwise_bwd_weight(cpu, d, x, dy, dw);
     } else {
         for (int g = 0; g < d->groups; g++) {
-            conv_weight_run(cpu, d, view_slice(x, g * in, in), view_slice(dy, g * out, out),
-                            dw + (size_t)g * group, scratch);
+            weight_run(cpu, d, view_slice(x, g * in, in), view_slice(dy, g * out, out),
+                       dw + (size_t)g * group, scratch);
         }
     }
     if (dbias) {

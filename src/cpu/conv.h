@@ -40,6 +40,9 @@ enum conv_method { METHOD_PRODUCT, METHOD_DEPTHWISE, METHOD_F2, METHOD_F4, METHO
 /* What computes the correlation c, of one group, of a pass of d. Looks at shapes only. */
 enum conv_method conv_choose(const struct conv_desc *d, const struct corr *c);
 
+/* What computes the weight gradient, of one group. */
+enum conv_method conv_choose_weight(const struct conv_desc *d, struct view x, struct view dy);
+
 /* m of Winograd's F(m x m, 3 x 3). */
 static inline int conv_tile(enum conv_method method)
 {
@@ -71,6 +74,12 @@ size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, str
                            struct view dy);
 void conv_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                      struct view dy, real *dw, void *scratch);
+
+/* The same by Winograd's F(m x m, 3 x 3), for 3x3 taps side by side and stride 1. */
+size_t wino_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                           struct view dy, int m);
+void wino_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                     struct view dy, int m, real *dw, void *scratch);
 
 /* One filter for each channel: groups == channels of x and y. */
 void depthwise_fwd(const struct cpu *cpu, const struct conv_desc *d, struct view x, const real *w,

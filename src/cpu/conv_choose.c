@@ -78,6 +78,20 @@ static enum conv_method fastest(const struct corr *c, enum conv_method most)
     return best;
 }
 
+/* By F4, or by products; F2 and F6 where they are asked for. */
+enum conv_method conv_choose_weight(const struct conv_desc *d, struct view x, struct view dy)
+{
+    const bool fits = d->kh == 3 && d->kw == 3 && d->stride == 1 && d->dilation == 1;
+
+    if (d->groups > 1 && x.c == 1 && dy.c == 1) {
+        return METHOD_DEPTHWISE;
+    }
+    if (!fits || d->alg == CONV_EXACT) {
+        return METHOD_PRODUCT;
+    }
+    return d->alg == CONV_F2 ? METHOD_F2 : d->alg == CONV_F6 ? METHOD_F6 : METHOD_F4;
+}
+
 enum conv_method conv_choose(const struct conv_desc *d, const struct corr *c)
 {
     if (d->groups > 1 && c->src.c == 1 && c->dst.c == 1) {

@@ -131,6 +131,62 @@ ALWAYS_INLINE void wino_filter(int m, const v8 *g, v8 *o)
     }
 }
 
+/* o = A y: a tile's gradient, m numbers to m + 2. */
+ALWAYS_INLINE void wino_grad(int m, const v8 *y, v8 *o)
+{
+    o[0] = y[0];
+    o[m + 1] = y[m - 1];
+    if (m == 2) {
+        o[1] = y[0] + y[1];
+        o[2] = y[0] - y[1];
+    } else if (m == 4) {
+        const v8 even_a = y[0] + S4A * y[2], odd_a = P4A * (y[1] + S4A * y[3]);
+        const v8 even_b = y[0] + S4B * y[2], odd_b = P4B * (y[1] + S4B * y[3]);
+        o[1] = even_a + odd_a;
+        o[2] = even_a - odd_a;
+        o[3] = even_b + odd_b;
+        o[4] = even_b - odd_b;
+    } else {
+        const v8 even_a = y[0] + (real)0.25 * y[2] + (real)0.0625 * y[4];
+        const v8 odd_a = P6A * (y[1] + (real)0.25 * y[3] + (real)0.0625 * y[5]);
+        const v8 even_b = y[0] + y[2] + y[4], odd_b = y[1] + y[3] + y[5];
+        const v8 even_c = y[0] + 4 * y[2] + 16 * y[4], odd_c = P6C * (y[1] + 4 * y[3] + 16 * y[5]);
+        o[1] = even_a + odd_a;
+        o[2] = even_a - odd_a;
+        o[3] = even_b + odd_b;
+        o[4] = even_b - odd_b;
+        o[5] = even_c + odd_c;
+        o[6] = even_c - odd_c;
+    }
+}
+
+/* What a pair adds to G^T z. */
+#define FILTER_BACK(at, p, f)                                                                      \
+    do {                                                                                           \
+        const v8 sum = z[at] + z[(at) + 1], dif = z[at] - z[(at) + 1];                             \
+        o[0] += sum * (1 / (2 * (p) * (p) * (f)));                                                 \
+        o[1] += dif * (1 / (2 * (p) * (f)));                                                       \
+        o[2] += sum * (1 / (2 * (f)));                                                             \
+    } while (0)
+
+/* o = G^T z: m + 2 numbers to 3. */
+ALWAYS_INLINE void wino_filter_back(int m, const v8 *z, v8 *o)
+{
+    o[0] = m == 4 ? z[0] * (1 / (S4A * S4B)) : -z[0];
+    o[1] = (v8){0};
+    o[2] = z[m + 1];
+    if (m == 2) {
+        FILTER_BACK(1, (real)1, (real)1);
+    } else if (m == 4) {
+        FILTER_BACK(1, P4A, S4A - S4B);
+        FILTER_BACK(3, P4B, S4B - S4A);
+    } else {
+        FILTER_BACK(1, P6A, (real)(0.75 * 3.75));
+        FILTER_BACK(3, (real)1, (real)(0.75 * -3));
+        FILTER_BACK(5, P6C, (real)(3.75 * 3));
+    }
+}
+
 /* Numbers m*t + j of the line, j = 0..m+1, of n tiles t: d[j*n + t]. n is a multiple of 8. */
 ALWAYS_INLINE void wino_spread(int m, int n, const real *line, real *d)
 {
@@ -226,6 +282,78 @@ ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int wi
     }
 }
 
+/*
+ * Tiles t < n of 8 channels, from pixel (y, x) at pixels[(y*width + x)*8]: product p of tile t goes
+ * to out[p*point + t*tile]. grad: tiles of m x m by A, else of m + 2 by B^T.
+ */
+ALWAYS_INLINE void wino_tiles(int m, bool grad, int n, const real *pixels, int width, real *out,
+                              size_t point, size_t tile)
+{
+    const int side = grad ? m : m + 2;
+
+    for (int t = 0; t < n; t++, pixels += (ptrdiff_t)(m * 8), out += tile) {
+        v8 q[8][8];
+#pragma GCC unroll 8
+        for (int j = 0; j < side; j++) {
+            v8 r[8], o[8];
+#pragma GCC unroll 8
+            for (int i = 0; i < side; i++) {
+                r[i] = LOAD8(pixels + (ptrdiff_t)((i * width + j) * 8));
+            }
+            if (grad) {
+                wino_grad(m, r, o);
+            } else {
+                wino_data(m, r, o);
+            }
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                q[i][j] = o[i];
+            }
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < m + 2; i++) {
+            v8 o[8];
+            if (grad) {
+                wino_grad(m, q[i], o);
+            } else {
+                wino_data(m, q[i], o);
+            }
+#pragma GCC unroll 8
+            for (int j = 0; j < m + 2; j++) {
+                STORE8(out + (size_t)(i * (m + 2) + j) * point, o[j]);
+            }
+        }
+    }
+}
+
+/* Filters' gradients from sums[p*PANEL_ROWS + channel] to g[tap*PANEL_ROWS + channel]. */
+ALWAYS_INLINE void wino_filters_back(int m, const real *sums, real *g)
+{
+    for (int half = 0; half < PANEL_ROWS; half += 8) {
+        v8 q[3][8];
+#pragma GCC unroll 8
+        for (int j = 0; j < m + 2; j++) {
+            v8 r[8], o[3];
+#pragma GCC unroll 8
+            for (int i = 0; i < m + 2; i++) {
+                r[i] = LOAD8(sums + (i * (m + 2) + j) * PANEL_ROWS + half);
+            }
+            wino_filter_back(m, r, o);
+            q[0][j] = o[0];
+            q[1][j] = o[1];
+            q[2][j] = o[2];
+        }
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++) {
+            v8 o[3];
+            wino_filter_back(m, q[i], o);
+            STORE8(g + (i * 3 + 0) * PANEL_ROWS + half, o[0]);
+            STORE8(g + (i * 3 + 1) * PANEL_ROWS + half, o[1]);
+            STORE8(g + (i * 3 + 2) * PANEL_ROWS + half, o[2]);
+        }
+    }
+}
+
 /* 16 filters, g[tap][filter], become u[p*step + filter]. */
 ALWAYS_INLINE void wino_filters(int m, const real *g, real *u, size_t step)
 {
@@ -277,6 +405,20 @@ ALWAYS_INLINE void wino_filters(int m, const real *g, real *u, size_t step)
     static inline void kernel_filters##m(const real *g, real *u, size_t step)                      \
     {                                                                                              \
         wino_filters(m, g, u, step);                                                               \
+    }                                                                                              \
+    static inline void kernel_tiles##m(int n, const real *pixels, int width, real *out,            \
+                                       size_t point, size_t tile)                                  \
+    {                                                                                              \
+        wino_tiles(m, false, n, pixels, width, out, point, tile);                                  \
+    }                                                                                              \
+    static inline void kernel_tiles_grad##m(int n, const real *pixels, int width, real *out,       \
+                                            size_t point, size_t tile)                             \
+    {                                                                                              \
+        wino_tiles(m, true, n, pixels, width, out, point, tile);                                   \
+    }                                                                                              \
+    static inline void kernel_filters_back##m(const real *sums, real *g)                           \
+    {                                                                                              \
+        wino_filters_back(m, sums, g);                                                             \
     }
 
 WINO_KERNELS(2)
@@ -286,7 +428,8 @@ WINO_KERNELS(6)
 #define WINO_TABLE(n)                                                                              \
     {                                                                                              \
         .m = (n), .spread = kernel_spread##n, .down = kernel_down##n, .across = kernel_across##n,  \
-        .back = kernel_back##n, .filters = kernel_filters##n,                                      \
+        .back = kernel_back##n, .filters = kernel_filters##n, .tiles = kernel_tiles##n,            \
+        .tiles_grad = kernel_tiles_grad##n, .filters_back = kernel_filters_back##n,                \
     }
 
 #endif

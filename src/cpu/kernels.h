@@ -77,11 +77,19 @@ struct wino_kernels {
     void (*down)(int n, const real *d, real *s, size_t plane);
     /* By rows: product p of tile t to v[p*step + t]. */
     void (*across)(int n, const real *s, size_t plane, real *v, size_t step);
-    /* From 8 channels' sums[t*tile + p*WINO_ROWS] the pixels of a row of tiles, out[(y*width + m*t
+    /* From 8 channels' sums[t*tile + p*PANEL_ROWS] the pixels of a row of tiles, out[(y*width + m*t
      * + x)*8]. The last tile may reach beyond the width. */
     void (*back)(int n, const real *sums, size_t tile, int width, real *out);
-    /* Filters g[tap][WINO_ROWS] to u[p*step + row]. */
+    /* Filters g[tap][PANEL_ROWS] to u[p*step + row]. */
     void (*filters)(const real *g, real *u, size_t step);
+
+    /* For the filters' gradient, with channels as lanes: 8 channels of n tiles, from
+     * pixels[(y*width
+     * + x)*8], product p of tile t to out[p*point + t*tile]; the same of gradients of m x m
+     * outputs; and sums[p][PANEL_ROWS] over all tiles back to g[tap][PANEL_ROWS]. */
+    void (*tiles)(int n, const real *pixels, int width, real *out, size_t point, size_t tile);
+    void (*tiles_grad)(int n, const real *pixels, int width, real *out, size_t point, size_t tile);
+    void (*filters_back)(const real *sums, real *g);
 };
 
 /* How a strip's row of n numbers is filled: out[i] = row[first + (i - from)*stride] for i

@@ -196,6 +196,7 @@ START_TEST(test_algorithms)
             check_pass(&cases[_i], CONV_FWD, (enum conv_alg)alg, packed != 0);
             check_pass(&cases[_i], CONV_BWD_DATA, (enum conv_alg)alg, packed != 0);
         }
+        check_pass(&cases[_i], CONV_BWD_WEIGHT, (enum conv_alg)alg, false);
     }
 }
 END_TEST
