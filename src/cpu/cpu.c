@@ -31,9 +31,12 @@ void fast_entries(struct backend_ops *ops)
     ops->name = "cpu";
     fast_conv_entries(ops);
     fast_norm_entries(ops);
+    fast_l2norm_entries(ops);
     fast_basic_entries(ops);
     fast_gemm_entries(ops);
-    fast_pool_entries(ops);
+    fast_maxpool_entries(ops);
+    fast_avgpool_entries(ops);
+    fast_resize_entries(ops);
     fast_loss_entries(ops);
     fast_optim_entries(ops);
     fast_peak_entries(ops);

@@ -9,9 +9,12 @@
 
 void fast_conv_entries(struct backend_ops *ops);
 void fast_norm_entries(struct backend_ops *ops);
+void fast_l2norm_entries(struct backend_ops *ops);
 void fast_basic_entries(struct backend_ops *ops);
 void fast_gemm_entries(struct backend_ops *ops);
-void fast_pool_entries(struct backend_ops *ops);
+void fast_maxpool_entries(struct backend_ops *ops);
+void fast_avgpool_entries(struct backend_ops *ops);
+void fast_resize_entries(struct backend_ops *ops);
 void fast_loss_entries(struct backend_ops *ops);
 void fast_optim_entries(struct backend_ops *ops);
 void fast_peak_entries(struct backend_ops *ops);

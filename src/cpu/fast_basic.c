@@ -51,10 +51,11 @@ static void fill_piece(void *ctx, int chunk, int worker)
     const struct basic *j = ctx;
     const struct piece p = piece_at(j->y, chunk);
     real *y = view_at(j->y, p.n, 0) + p.from;
+    const real value = j->value;
 
     (void)worker;
     for (size_t i = 0; i < p.count; i++) {
-        y[i] = j->value;
+        y[i] = value;
     }
 }
 

@@ -8,12 +8,10 @@
 #include "cpu.h"
 #include "det/multibox.h"
 #include "plain.h"
-#include "product.h"
+#include "strip.h"
 
 #include <math.h>
-
-/* Pixels of a strip. */
-enum { PIXELS = 256 };
+#include <string.h>
 
 struct softmax {
     const struct cpu *cpu;
@@ -23,46 +21,32 @@ struct softmax {
 
 static int strips(struct view x)
 {
-    return (int)((view_plane(x) + PIXELS - 1) / PIXELS);
+    return x.n * strip_count(x);
 }
 
-struct strip {
-    int n;
-    size_t from, count;
-};
-
-static struct strip strip_at(struct view x, int chunk)
-{
-    const size_t from = (size_t)(chunk % strips(x)) * PIXELS, left = view_plane(x) - from;
-
-    return (struct strip){chunk / strips(x), from, left < PIXELS ? left : PIXELS};
-}
-
-static void softmax_chunk(void *ctx, int chunk, int worker)
+static void softmax_strip(void *ctx, int chunk, int worker)
 {
     const struct softmax *j = ctx;
+    const struct cpu_kernels *k = j->cpu->kernels;
     const struct strip s = strip_at(j->x, chunk);
     real most[PIXELS], sum[PIXELS] = {0};
 
     (void)worker;
-    for (int c = 0; c < j->x.c; c++) {
-        const real *x = view_at(j->x, s.n, c) + s.from;
-        for (size_t i = 0; i < s.count; i++) {
-            most[i] = c == 0 || x[i] > most[i] ? x[i] : most[i];
-        }
+    memcpy(most, view_at(j->x, s.n, 0) + s.from, s.count * sizeof *most);
+    for (int c = 1; c < j->x.c; c++) {
+        k->larger(s.count, view_at(j->x, s.n, c) + s.from, most);
     }
     for (int c = 0; c < j->x.c; c++) {
         real *y = view_at(j->y, s.n, c) + s.from;
-        j->cpu->kernels->exp_less(s.count, view_at(j->x, s.n, c) + s.from, most, y);
-        for (size_t i = 0; i < s.count; i++) {
-            sum[i] += y[i];
-        }
+        k->exp_less(s.count, view_at(j->x, s.n, c) + s.from, most, y);
+        k->scale(s.count, 1, y, 1, sum);
+    }
+    for (size_t i = 0; i < s.count; i++) {
+        sum[i] = 1 / sum[i];
     }
     for (int c = 0; c < j->x.c; c++) {
         real *y = view_at(j->y, s.n, c) + s.from;
-        for (size_t i = 0; i < s.count; i++) {
-            y[i] /= sum[i];
-        }
+        k->product(s.count, 1, y, sum, y);
     }
 }
 
@@ -70,27 +54,31 @@ static void fast_softmax_fwd(struct backend *be, struct view x, struct view y)
 {
     struct softmax j = {.cpu = be->ctx, .x = x, .y = y};
 
-    pool_run(j.cpu->pool, x.n * strips(x), softmax_chunk, &j);
+    pool_run(j.cpu->pool, strips(x), softmax_strip, &j);
 }
 
-static void softmax_bwd_chunk(void *ctx, int chunk, int worker)
+/* dx = y * (dy - sum over c of y*dy) */
+static void softmax_bwd_strip(void *ctx, int chunk, int worker)
 {
     const struct softmax *j = ctx;
+    const struct cpu_kernels *k = j->cpu->kernels;
     const struct strip s = strip_at(j->y, chunk);
-    real dot[PIXELS] = {0};
+    real dot[PIXELS] = {0}, some[PIXELS];
 
     (void)worker;
     for (int c = 0; c < j->y.c; c++) {
-        const real *y = view_at(j->y, s.n, c) + s.from, *dy = view_at(j->dy, s.n, c) + s.from;
-        for (size_t i = 0; i < s.count; i++) {
-            dot[i] += y[i] * dy[i];
-        }
+        k->add_product(s.count, 1, view_at(j->y, s.n, c) + s.from, view_at(j->dy, s.n, c) + s.from,
+                       dot);
     }
     for (int c = 0; c < j->y.c; c++) {
-        const real *y = view_at(j->y, s.n, c) + s.from, *dy = view_at(j->dy, s.n, c) + s.from;
+        const real *y = view_at(j->y, s.n, c) + s.from;
         real *dx = view_at(j->dx, s.n, c) + s.from;
-        for (size_t i = 0; i < s.count; i++) {
-            dx[i] = plain_scaled(j->beta, dx[i]) + y[i] * (dy[i] - dot[i]);
+        memcpy(some, view_at(j->dy, s.n, c) + s.from, s.count * sizeof *some);
+        k->scale(s.count, -1, dot, 1, some);
+        if (j->beta != 0) {
+            k->add_product(s.count, 1, y, some, dx);
+        } else {
+            k->product(s.count, 1, y, some, dx);
         }
     }
 }
@@ -100,50 +88,78 @@ static void fast_softmax_bwd(struct backend *be, struct view y, struct view dy, 
 {
     struct softmax j = {.cpu = be->ctx, .y = y, .dy = dy, .dx = dx, .beta = beta};
 
-    pool_run(j.cpu->pool, y.n * strips(y), softmax_bwd_chunk, &j);
+    pool_run(j.cpu->pool, strips(y), softmax_bwd_strip, &j);
 }
 
-/* Maps and rows of priors: a chunk is one image. */
+/* Maps and rows of priors: an image's map [c, plane] is its rows [plane, c], transposed. A chunk is
+ * eight channels of an image, which the forward pass takes as rows; backward, eight pixels. */
 struct rows {
+    const struct cpu *cpu;
     struct view map, rows;
     int k, first;
     real beta;
 };
 
-static void rows_fwd_image(void *ctx, int chunk, int worker)
+static real *image_rows(const struct rows *j, int n)
+{
+    return view_at(j->rows, n, j->first);
+}
+
+static void rows_fwd_channels(void *ctx, int chunk, int worker)
 {
     const struct rows *j = ctx;
-    const int anchors = j->map.c / j->k;
+    const int eights = ceil_div(j->map.c, 8), n = chunk / eights, c = chunk % eights * 8;
+    const size_t plane = view_plane(j->map), step = (size_t)j->map.c;
+    real *y = image_rows(j, n) + c;
+    const real *x[8];
 
     (void)worker;
-    for (int c = 0; c < j->map.c; c++) {
-        const real *x = view_at(j->map, chunk, c);
-        real *y = view_at(j->rows, chunk, j->first + c / j->k) + c % j->k;
-        for (size_t i = 0; i < view_plane(j->map); i++, y += anchors * j->k) {
-            *y = x[i];
+    for (int i = 0; i < 8 && c + i < j->map.c; i++) {
+        x[i] = view_at(j->map, n, c + i);
+    }
+    if (c + 8 <= j->map.c) {
+        j->cpu->kernels->transpose8(plane, x, step, y);
+        return;
+    }
+    for (size_t p = 0; p < plane; p++, y += step) {
+        for (int i = 0; c + i < j->map.c; i++) {
+            y[i] = x[i][p];
         }
     }
 }
 
 static void fast_prior_rows_fwd(struct backend *be, struct view x, int k, int first, struct view y)
 {
-    const struct cpu *cpu = be->ctx;
-    struct rows j = {.map = x, .rows = y, .k = k, .first = first};
+    struct rows j = {.cpu = be->ctx, .map = x, .rows = y, .k = k, .first = first};
 
-    pool_run(cpu->pool, x.n, rows_fwd_image, &j);
+    pool_run(j.cpu->pool, x.n * ceil_div(x.c, 8), rows_fwd_channels, &j);
 }
 
-static void rows_bwd_image(void *ctx, int chunk, int worker)
+/* Eight pixels of all channels, some channels at a time: side by side in `some`, then to the map.
+ */
+static void rows_bwd_pixels(void *ctx, int chunk, int worker)
 {
+    enum { CHANNELS = 64 };
     const struct rows *j = ctx;
-    const int anchors = j->map.c / j->k;
+    const size_t plane = view_plane(j->map), row = (size_t)j->map.c;
+    const int eights = (int)((plane + 7) / 8), n = chunk / eights;
+    const size_t from = (size_t)(chunk % eights) * 8, left = plane - from;
+    const size_t count = left < 8 ? left : 8;
+    real some[CHANNELS * 8];
+    const real *dy[8];
 
     (void)worker;
-    for (int c = 0; c < j->map.c; c++) {
-        real *dx = view_at(j->map, chunk, c);
-        const real *dy = view_at(j->rows, chunk, j->first + c / j->k) + c % j->k;
-        for (size_t i = 0; i < view_plane(j->map); i++, dy += anchors * j->k) {
-            dx[i] = plain_scaled(j->beta, dx[i]) + *dy;
+    for (int c = 0; c < j->map.c; c += CHANNELS) {
+        const int channels = j->map.c - c < CHANNELS ? j->map.c - c : CHANNELS;
+        for (size_t i = 0; i < 8; i++) {
+            dy[i] = image_rows(j, n) + (from + (i < count ? i : 0)) * row + c;
+        }
+        j->cpu->kernels->transpose8((size_t)channels, dy, 8, some);
+        for (int i = 0; i < channels; i++) {
+            real *dx = view_at(j->map, n, c + i) + from;
+            for (size_t p = 0; p < count; p++) {
+                dx[p] = plain_scaled(j->beta, dx[p]) + some[(size_t)i * 8 + p];
+            }
         }
     }
 }
@@ -151,10 +167,9 @@ static void rows_bwd_image(void *ctx, int chunk, int worker)
 static void fast_prior_rows_bwd(struct backend *be, struct view dy, int k, int first, real beta,
                                 struct view dx)
 {
-    const struct cpu *cpu = be->ctx;
-    struct rows j = {.map = dx, .rows = dy, .k = k, .first = first, .beta = beta};
+    struct rows j = {.cpu = be->ctx, .map = dx, .rows = dy, .k = k, .first = first, .beta = beta};
 
-    pool_run(cpu->pool, dx.n, rows_bwd_image, &j);
+    pool_run(j.cpu->pool, dx.n * (int)((view_plane(dx) + 7) / 8), rows_bwd_pixels, &j);
 }
 
 /* MultiBox: a chunk is one image; its sums wait in the scratch, for the caller to add in order. */

@@ -1,16 +1,15 @@
 /*
- * fast_norm.c - batch and group norm over the threads, and the L2 norm. Batch norm: a chunk is a
- * channel over all images. Group norm: a chunk is a group of channels over all images, so that the
- * sums of gamma's and beta's gradients belong to one chunk. L2 norm: a chunk is some pixels of one
- * image. In each, sums run in a fixed order (kernel_norm.h).
+ * fast_norm.c - batch and group norm over the threads. Batch norm: a chunk is a channel over all
+ * images. Group norm: a chunk is a group of channels over all images, so that the sums of gamma's
+ * and beta's gradients belong to one chunk. In each, sums run in a fixed order (kernel_norm.h).
  */
 #include "fast.h"
 
 #include "cpu.h"
-#include "plain.h"
 #include "product.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Numbers of an apply's chunk: some microseconds of work. */
 enum { APPLY_NUMBERS = 65536 };
@@ -48,18 +47,39 @@ static void join_moments(struct moments *all, double *total, struct moments m, d
     *total = sum;
 }
 
+/* How many images' runs of numbers are worth being put side by side first; some numbers at most. */
+enum { SOME = 1024 };
+static int images_together(size_t run)
+{
+    return run < SOME / 2 ? SOME / (int)run : 1;
+}
+
+/* Runs of `images` images, from image n on: where they are, or side by side in `some`. */
+static const real *side_by_side(struct view v, int n, int images, int c, size_t run, real *some)
+{
+    if (images == 1) {
+        return view_at(v, n, c);
+    }
+    for (int i = 0; i < images; i++) {
+        memcpy(some + (size_t)i * run, view_at(v, n + i, c), run * sizeof *some);
+    }
+    return some;
+}
+
 /* Over images n0..n1-1 and channels s; stats gets mean and 1/sqrt(var + eps). */
 static struct moments set_moments(const struct norm *j, struct span n, struct span c, real *stats)
 {
-    const size_t plane = view_plane(j->x);
+    /* The channels of one image lie side by side. */
+    const size_t run = view_plane(j->x) * (size_t)(c.to - c.from);
     struct moments all = {0, 0};
     double total = 0;
+    real some[SOME];
 
-    for (int i = n.from; i < n.to; i++) {
-        /* The channels of one image lie side by side. */
-        const size_t run = plane * (size_t)(c.to - c.from);
-        join_moments(&all, &total, j->cpu->kernels->moments(run, view_at(j->x, i, c.from)),
-                     (double)run);
+    for (int i = n.from, images; i < n.to; i += images) {
+        images = images_together(run) < n.to - i ? images_together(run) : n.to - i;
+        const real *x = side_by_side(j->x, i, images, c.from, run, some);
+        const size_t count = run * (size_t)images;
+        join_moments(&all, &total, j->cpu->kernels->moments(count, x), (double)count);
     }
     stats[0] = (real)all.mean;
     stats[1] = (real)(1 / sqrt(all.squares / total + (double)j->eps));
@@ -150,13 +170,19 @@ static void fast_norm_apply(struct backend *be, struct view x, int groups, const
     pool_run(cpu->pool, apply_chunks(x), apply_chunk, &j);
 }
 
-/* sums += those of g and g*xhat over one plane; dgamma and dbeta too. */
-static void plane_sums(const struct norm *j, int n, int c, double sums[2])
+/* sums += those of g and g*xhat over a plane of images that share their statistics. */
+static void plane_sums(const struct norm *j, struct span n, int c, double sums[2])
 {
-    const struct norm_line line = norm_line(j, n, c);
+    const struct norm_line line = norm_line(j, n.from, c);
+    const size_t plane = view_plane(j->x);
+    real x[SOME], dy[SOME];
 
-    j->cpu->kernels->norm_sums(&line, view_plane(j->x), view_at(j->x, n, c), view_at(j->dy, n, c),
-                               sums);
+    for (int i = n.from, images; i < n.to; i += images) {
+        images = images_together(plane) < n.to - i ? images_together(plane) : n.to - i;
+        j->cpu->kernels->norm_sums(&line, plane * (size_t)images,
+                                   side_by_side(j->x, i, images, c, plane, x),
+                                   side_by_side(j->dy, i, images, c, plane, dy), sums);
+    }
 }
 
 /* dx of one plane, from its set's sums of gamma*g and gamma*g*xhat over `count` numbers. */
@@ -176,9 +202,7 @@ static void batch_bwd(const struct norm *j, int c)
     const double gamma = (double)j->gamma[c];
     double sums[2] = {0};
 
-    for (int n = 0; n < j->x.n; n++) {
-        plane_sums(j, n, c, sums);
-    }
+    plane_sums(j, (struct span){0, j->x.n}, c, sums);
     j->dbeta[c] += (real)sums[0];
     j->dgamma[c] += (real)sums[1];
     sums[0] *= gamma;
@@ -194,7 +218,7 @@ static void group_bwd(const struct norm *j, int n, struct span channels)
 
     for (int c = channels.from; c < channels.to; c++) {
         double part[2] = {0};
-        plane_sums(j, n, c, part);
+        plane_sums(j, (struct span){n, n + 1}, c, part);
         j->dbeta[c] += (real)part[0];
         j->dgamma[c] += (real)part[1];
         sums[0] += (double)j->gamma[c] * part[0];
@@ -240,138 +264,9 @@ static void fast_norm_bwd(struct backend *be, struct view x, int groups, const r
     pool_run(cpu->pool, norm_chunks(&j), bwd_chunk, &j);
 }
 
-struct l2norm {
-    struct view x, y, dy, dx; /* y of the forward pass, dy and dx of the backward */
-    const real *scale;
-    real eps, beta, *dscale;
-};
-
-/* Pixels that a chunk of the L2 norm holds: its sums fit onto the stack. */
-enum { PIXELS = 256 };
-
-static int pixel_chunks(struct view x)
-{
-    return ceil_div(x.h * x.w, PIXELS);
-}
-
-struct pixels {
-    int n;
-    size_t from, count;
-};
-
-static struct pixels pixels_at(struct view x, int chunk)
-{
-    const int per_image = pixel_chunks(x);
-    const size_t from = (size_t)(chunk % per_image) * PIXELS, left = view_plane(x) - from;
-
-    return (struct pixels){chunk / per_image, from, left < PIXELS ? left : PIXELS};
-}
-
-/* inv[i] = 1 / sqrt(eps + sum over channels of x^2) */
-static void pixel_invnorms(const struct l2norm *j, struct pixels p, real inv[PIXELS])
-{
-    for (size_t i = 0; i < p.count; i++) {
-        inv[i] = j->eps;
-    }
-    for (int c = 0; c < j->x.c; c++) {
-        const real *x = view_at(j->x, p.n, c) + p.from;
-        for (size_t i = 0; i < p.count; i++) {
-            inv[i] += x[i] * x[i];
-        }
-    }
-    for (size_t i = 0; i < p.count; i++) {
-        inv[i] = (real)(1 / sqrt((double)inv[i]));
-    }
-}
-
-static void l2norm_fwd_chunk(void *ctx, int chunk, int worker)
-{
-    const struct l2norm *j = ctx;
-    const struct pixels p = pixels_at(j->x, chunk);
-    real inv[PIXELS];
-
-    (void)worker;
-    pixel_invnorms(j, p, inv);
-    for (int c = 0; c < j->x.c; c++) {
-        const real *x = view_at(j->x, p.n, c) + p.from;
-        real *y = view_at(j->y, p.n, c) + p.from;
-        for (size_t i = 0; i < p.count; i++) {
-            y[i] = j->scale[c] * x[i] * inv[i];
-        }
-    }
-}
-
-static void fast_l2norm_fwd(struct backend *be, struct view x, const real *scale, real eps,
-                            struct view y)
-{
-    const struct cpu *cpu = be->ctx;
-    struct l2norm j = {.x = x, .y = y, .scale = scale, .eps = eps};
-
-    pool_run(cpu->pool, x.n * pixel_chunks(x), l2norm_fwd_chunk, &j);
-}
-
-/* dx = inv * (scale*dy - x * inv^2 * sum over c of scale*dy*x) */
-static void l2norm_dx_chunk(void *ctx, int chunk, int worker)
-{
-    const struct l2norm *j = ctx;
-    const struct pixels p = pixels_at(j->x, chunk);
-    real inv[PIXELS], dot[PIXELS] = {0};
-
-    (void)worker;
-    pixel_invnorms(j, p, inv);
-    for (int c = 0; c < j->x.c; c++) {
-        const real *x = view_at(j->x, p.n, c) + p.from, *dy = view_at(j->dy, p.n, c) + p.from;
-        for (size_t i = 0; i < p.count; i++) {
-            dot[i] += j->scale[c] * x[i] * dy[i];
-        }
-    }
-    for (int c = 0; c < j->x.c; c++) {
-        const real *x = view_at(j->x, p.n, c) + p.from, *dy = view_at(j->dy, p.n, c) + p.from;
-        real *dx = view_at(j->dx, p.n, c) + p.from;
-        for (size_t i = 0; i < p.count; i++) {
-            const real g = inv[i] * (j->scale[c] * dy[i] - x[i] * inv[i] * inv[i] * dot[i]);
-            dx[i] = plain_scaled(j->beta, dx[i]) + g;
-        }
-    }
-}
-
-/* dscale[c] += sum of x * dy * inv, over the pixels in order; the caller's thread. */
-static void l2norm_dscale(const struct cpu *cpu, const struct l2norm *j)
-{
-    real inv[PIXELS], x_inv[PIXELS];
-
-    for (int chunk = 0; chunk < j->x.n * pixel_chunks(j->x); chunk++) {
-        const struct pixels p = pixels_at(j->x, chunk);
-        pixel_invnorms(j, p, inv);
-        for (int c = 0; c < j->x.c; c++) {
-            const real *x = view_at(j->x, p.n, c) + p.from;
-            for (size_t i = 0; i < p.count; i++) {
-                x_inv[i] = x[i] * inv[i];
-            }
-            j->dscale[c] +=
-                (real)cpu->kernels->dot(p.count, x_inv, view_at(j->dy, p.n, c) + p.from);
-        }
-    }
-}
-
-static void fast_l2norm_bwd(struct backend *be, struct view x, const real *scale, real eps,
-                            struct view dy, real beta, struct view dx, real *dscale)
-{
-    const struct cpu *cpu = be->ctx;
-    struct l2norm j = {
-        .x = x, .dy = dy, .dx = dx, .scale = scale, .eps = eps, .beta = beta, .dscale = dscale};
-
-    l2norm_dscale(cpu, &j);
-    if (dx.p) {
-        pool_run(cpu->pool, x.n * pixel_chunks(x), l2norm_dx_chunk, &j);
-    }
-}
-
 void fast_norm_entries(struct backend_ops *ops)
 {
     ops->norm_stats = fast_norm_stats;
     ops->norm_apply = fast_norm_apply;
     ops->norm_bwd = fast_norm_bwd;
-    ops->l2norm_fwd = fast_l2norm_fwd;
-    ops->l2norm_bwd = fast_l2norm_bwd;
 }

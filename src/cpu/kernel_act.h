@@ -233,6 +233,22 @@ static inline void kernel_act_bwd(enum act act, size_t n, const real *known, con
     }
 }
 
+static inline void kernel_product(size_t n, real scale, const real *a, const real *b, real *y)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        y[i] = scale * a[i] * b[i];
+    }
+}
+
+static inline void kernel_add_product(size_t n, real scale, const real *a, const real *b, real *y)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) {
+        y[i] += scale * a[i] * b[i];
+    }
+}
+
 static inline void kernel_exp_less(size_t n, const real *x, const real *most, real *y)
 {
     INDEPENDENT

@@ -1,6 +1,6 @@
 /*
- * kernel_pool.h - the largest numbers of the windows of a line, eight windows at a time. NaN is
- * above all, and the first of equals stays. Included by the kernels_*.c files.
+ * kernel_pool.h - the largest numbers and the sums of the windows of a line, eight windows at a
+ * time. NaN is above all, and the first of equals stays. Included by the kernels_*.c files.
  */
 #ifndef VOV_CPU_KERNEL_POOL_H
 #define VOV_CPU_KERNEL_POOL_H
@@ -12,13 +12,14 @@
 
 static inline void kernel_larger(size_t n, const real *x, real *most)
 {
-    size_t i = 0;
+    const size_t lanes = VEC_LANES;
 
-    for (; i + (size_t)VEC_LANES <= n; i += (size_t)VEC_LANES) {
-        const vec v = VEC_LOAD(x + i), m = VEC_LOAD(most + i);
-        VEC_STORE(most + i, VEC_SELECT((v > m) | (v != v), v, m));
+    for (size_t i = 0; i < n && n >= lanes; i += lanes) {
+        const size_t at = i + lanes <= n ? i : n - lanes; /* some twice, which does no harm */
+        const vec v = VEC_LOAD(x + at), m = VEC_LOAD(most + at);
+        VEC_STORE(most + at, VEC_SELECT((v > m) | (v != v), v, m));
     }
-    for (; i < n; i++) {
+    for (size_t i = 0; n < lanes && i < n; i++) {
         most[i] = x[i] > most[i] || x[i] != x[i] ? x[i] : most[i];
     }
 }
@@ -71,6 +72,102 @@ static inline void kernel_largest(const struct windows *w, const real *line, rea
         LARGEST_AT_LOOP(2, EVEN8(p))
     } else {
         LARGEST_AT_LOOP(w->stride, SPREAD8(p, w->stride))
+    }
+}
+
+/* sums[i] = sum over k < size of line[i*stride + k]; of whole eights. */
+#define SUMS_LOOP(stride, load)                                                                    \
+    for (int i = 0; i < w->n; i += 8) {                                                            \
+        const real *p = line + (ptrdiff_t)i * (stride);                                            \
+        v8 sum = {0};                                                                              \
+        for (int k = 0; k < w->size; k++, p++) {                                                   \
+            sum += load;                                                                           \
+        }                                                                                          \
+        STORE8(sums + i, sum);                                                                     \
+    }
+
+static inline void kernel_window_sums(const struct windows *w, const real *line, real *sums)
+{
+    if (w->stride == 1) {
+        SUMS_LOOP(1, LOAD8(p))
+    } else if (w->stride == 2) {
+        SUMS_LOOP(2, EVEN8(p))
+    } else {
+        SUMS_LOOP(w->stride, SPREAD8(p, w->stride))
+    }
+}
+
+#define MIX_LO(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define MIX_HI(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+
+/* Two neighbouring taps of stride 2, the second of which may be missing. */
+static inline void spread_pair(const struct windows *w, const real *g, bool second, bool add,
+                               real *line)
+{
+    const v8 zero = {0};
+
+    for (int i = 0; i < w->n; i += 8, line += 16) {
+        const v8 a = LOAD8(g + i), b = second ? a : zero;
+        v8 lo = MIX_LO(a, b), hi = MIX_HI(a, b);
+        if (add) {
+            lo += LOAD8(line);
+            hi += LOAD8(line + 8);
+        }
+        STORE8(line, lo);
+        STORE8(line + 8, hi);
+    }
+}
+
+static inline void kernel_window_spread(const struct windows *w, const real *g, bool add,
+                                        real *line)
+{
+    for (int k = 0; k < w->size; k += w->stride == 2 ? 2 : 1) {
+        real *p = line + k;
+        if (w->stride == 2) {
+            spread_pair(w, g, k + 1 < w->size, add, p);
+            continue;
+        }
+        for (int i = 0; w->stride == 1 && i < w->n; i += 8) {
+            const v8 old = add ? (v8)LOAD8(p + i) : (v8){0};
+            STORE8(p + i, old + LOAD8(g + i));
+        }
+        for (int i = 0; w->stride > 1 && i < w->n; i++, p += w->stride) {
+            *p = (add ? *p : 0) + g[i];
+        }
+    }
+}
+
+/* Bilinear to twice the width: an output pixel lies a quarter of an input pixel beside one. */
+static inline void kernel_twice(size_t n, const real *line, real *out)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8, out += 16) {
+        const v8 before = LOAD8(line + i), at = LOAD8(line + i + 1), after = LOAD8(line + i + 2);
+        const v8 lo = at * (real)0.75 + before * (real)0.25;
+        const v8 hi = at * (real)0.75 + after * (real)0.25;
+        STORE8(out, MIX_LO(lo, hi));
+        STORE8(out + 8, MIX_HI(lo, hi));
+    }
+    for (; i < n; i++, out += 2) {
+        out[0] = line[i + 1] * (real)0.75 + line[i] * (real)0.25;
+        out[1] = line[i + 1] * (real)0.75 + line[i + 2] * (real)0.25;
+    }
+}
+
+#define ODD8(p) __builtin_shufflevector(LOAD8(p), LOAD8((p) + 8), 1, 3, 5, 7, 9, 11, 13, 15)
+
+/* Its gradient: of the four output pixels that input pixel i is part of. */
+static inline void kernel_twice_back(size_t n, const real *g, real *line)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8, g += 16) {
+        const v8 before = EVEN8(g), first = ODD8(g), second = EVEN8(g + 2), after = ODD8(g + 2);
+        STORE8(line + i, (first + second) * (real)0.75 + (before + after) * (real)0.25);
+    }
+    for (; i < n; i++, g += 2) {
+        line[i] = (g[1] + g[2]) * (real)0.75 + (g[0] + g[3]) * (real)0.25;
     }
 }
 

@@ -18,10 +18,13 @@
         .tile = kernel_tile, .pack_panel = kernel_pack_panel, .transpose8 = kernel_transpose8,     \
         .finish = kernel_finish, .fill_row = kernel_fill_row, .act_fwd = kernel_act_fwd,           \
         .act_bwd = kernel_act_bwd, .add = kernel_add, .affine = kernel_affine,                     \
-        .scale = kernel_scale, .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,  \
+        .scale = kernel_scale, .product = kernel_product, .add_product = kernel_add_product,       \
+        .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,                         \
         .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
         .norm_dx = kernel_norm_dx, .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)},          \
-        .larger = kernel_larger, .largest = kernel_largest, .multiply_adds = kernel_multiply_adds, \
+        .larger = kernel_larger, .largest = kernel_largest, .window_sums = kernel_window_sums,     \
+        .window_spread = kernel_window_spread, .twice = kernel_twice,                              \
+        .twice_back = kernel_twice_back, .multiply_adds = kernel_multiply_adds,                    \
         .multiply = kernel_multiply, .join_rows = kernel_join_rows, .put_rows = kernel_put_rows,   \
     }
 

@@ -136,12 +136,22 @@ struct cpu_kernels {
     void (*add)(enum act act, size_t n, const real *a, const real *b, real *y);
     void (*affine)(real scale, real shift, enum act act, size_t n, const real *x, real *y);
     void (*scale)(size_t n, real scale, const real *x, real beta, real *y); /* y = beta*y + s*x */
-    void (*exp_less)(size_t n, const real *x, const real *most, real *y);   /* exp(x - most) */
+    void (*product)(size_t n, real scale, const real *a, const real *b, real *y); /* y = s*a*b */
+    void (*add_product)(size_t n, real scale, const real *a, const real *b, real *y); /* y += */
+    void (*exp_less)(size_t n, const real *x, const real *most, real *y); /* exp(x - most) */
 
     /* Of each pair the larger number, NaN above all, to `most`. */
     void (*larger)(size_t n, const real *x, real *most);
     /* Of `most` and each window the largest, and to `at`, which may be NULL, what it is called. */
     void (*largest)(const struct windows *w, const real *line, real *most, real *at);
+    /* sums: of each window. spread: all numbers of window i become g[i], or get it added, as they
+     * must where windows overlap. Both work on whole eights of windows. */
+    void (*window_sums)(const struct windows *w, const real *line, real *sums);
+    void (*window_spread)(const struct windows *w, const real *g, bool add, real *line);
+    /* A line of n numbers, with one more on each side, to the 2n of twice the resolution; and what
+     * their gradients, with one more on each side, give to the n. */
+    void (*twice)(size_t n, const real *line, real *out);
+    void (*twice_back)(size_t n, const real *g, real *line);
 
     double (*sum)(size_t n, const real *x);
     double (*dot)(size_t n, const real *x, const real *y);
