@@ -41,6 +41,19 @@ const char *cublasGetStatusString(cublasStatus_t status)
     return cublasGetStatusName(status);
 }
 
+cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value)
+{
+    static const int version[] = {[MAJOR_VERSION] = CUBLAS_VER_MAJOR,
+                                  [MINOR_VERSION] = CUBLAS_VER_MINOR,
+                                  [PATCH_LEVEL] = CUBLAS_VER_PATCH};
+    SIM_CALL();
+    if (sim_fails || type > PATCH_LEVEL) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    *value = version[type];
+    return CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
     SIM_CALL();

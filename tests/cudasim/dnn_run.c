@@ -295,11 +295,10 @@ static void work_execute(void *data)
         return;
     }
     struct running r = {.e = e, .engine = p->engine};
-    if (p->workspace > 0) { /* which is spoiled, as an engine would */
+    if (p->workspace > 0) { /* an engine leaves nothing there that is of use */
         if (!mem_check(WHO " workspace", e->workspace, (size_t)p->workspace, MEM_WRITE)) {
             return;
         }
-        memset(mem_host(e->workspace), 0xff, (size_t)p->workspace);
         mem_mark_unwritten(e->workspace, (size_t)p->workspace);
     }
     for (int i = 0; i < p->count; i++) {

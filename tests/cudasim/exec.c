@@ -244,7 +244,6 @@ static void run_block(struct block *b)
     b->epoch = 0;
     b->steps = 0;
     race_new_block();
-    memset(b->shared, 0xff, b->shared_bytes);
     memset(b->shared_written, 0, b->shared_bytes);
     for (int i = 0; i < b->warp_count; i++) {
         start_warp(&b->warps[i]);

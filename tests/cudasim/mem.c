@@ -1,6 +1,7 @@
 /* mem.c - allocations of the simulated GPU, the state of their bytes, and pinned host memory. */
 #include "mem.h"
 
+#include "race.h"
 #include "sim.h"
 
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define RED_ZONE 65536u
+#define RED_ZONE_MAX ((size_t)64 << 20)
 #define ALIGNMENT 256u /* as cudaMalloc promises */
 
 unsigned char *mem_bytes;
@@ -126,9 +128,9 @@ void mem_start(void)
 
 void *mem_new(size_t bytes, bool variable)
 {
-    const size_t zone = bytes < RED_ZONE ? RED_ZONE : bytes;
+    const size_t zone = bytes < RED_ZONE ? RED_ZONE : bytes < RED_ZONE_MAX ? bytes : RED_ZONE_MAX;
     const uint64_t address = memory.next;
-    if (bytes == 0 || bytes > sim_settings.memory - memory.used || zone > MEM_BYTES / 4 ||
+    if (bytes == 0 || bytes > sim_settings.memory - memory.used ||
         address + bytes + zone > MEM_BASE + MEM_BYTES) {
         return NULL;
     }
@@ -138,7 +140,6 @@ void *mem_new(size_t bytes, bool variable)
         .address = address, .bytes = bytes, .variable = variable, .site = sim_current_site()};
     memory.used += bytes;
     memset(mem_states + (address - MEM_BASE), MEM_LIVE, bytes);
-    memset(mem_bytes + (address - MEM_BASE), 0xff, bytes);
     return (void *)address;
 }
 
@@ -155,14 +156,54 @@ bool mem_free(const char *who, void *p)
     }
     a->freed = true;
     memory.used -= a->bytes;
-    memset(mem_states + (a->address - MEM_BASE), MEM_FREED, a->bytes);
-    memset(mem_bytes + (a->address - MEM_BASE), 0xff, a->bytes);
+    mem_clear(mem_states + (a->address - MEM_BASE), a->bytes);
+    mem_clear(mem_bytes + (a->address - MEM_BASE), a->bytes);
+    race_forget(a->address - MEM_BASE, a->bytes);
     return true;
+}
+
+bool mem_is_freed(uint64_t address)
+{
+    const struct allocation *a = find(address);
+    return a && a->freed && address < a->address + a->bytes;
+}
+
+void mem_clear(void *p, size_t bytes)
+{
+    const size_t page = 4096;
+    char *start = p, *end = start + bytes;
+    char *first = (char *)(((uintptr_t)start + page - 1) & ~(page - 1));
+    char *last = (char *)((uintptr_t)end & ~(page - 1));
+    if (first >= last) {
+        memset(start, 0, bytes);
+        return;
+    }
+    memset(start, 0, (size_t)(first - start));
+    memset(last, 0, (size_t)(end - last));
+    madvise(first, (size_t)(last - first), MADV_DONTNEED);
 }
 
 size_t mem_used(void)
 {
     return memory.used;
+}
+
+/* The first of n states that lacks a bit of `wanted`; n if none does. */
+static size_t first_without(const unsigned char *states, size_t n, unsigned char wanted)
+{
+    const uint64_t all = 0x0101010101010101u * wanted;
+    size_t i = 0;
+    uint64_t eight;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&eight, states + i, 8);
+        if ((eight & all) != all) {
+            break;
+        }
+    }
+    while (i < n && (states[i] & wanted) == wanted) {
+        i++;
+    }
+    return i;
 }
 
 bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
@@ -177,18 +218,15 @@ bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
         return false;
     }
     const unsigned char *state = mem_states + ((uint64_t)p - MEM_BASE);
-    const unsigned char wanted = access == MEM_WRITE ? MEM_LIVE : MEM_LIVE | MEM_WRITTEN;
-    size_t i = 0;
-    while (i < n && (state[i] & wanted) == wanted) {
-        i++;
-    }
+    const size_t i =
+        first_without(state, n, access == MEM_WRITE ? MEM_LIVE : MEM_LIVE | MEM_WRITTEN);
     if (i == n) {
         return true;
     }
     sim_report("%s: %s of %zu bytes at %p: %s", who,
-               state[i] & MEM_FREED     ? "use after free"
-               : !(state[i] & MEM_LIVE) ? "out of bounds"
-                                        : "read of what nothing has written",
+               mem_is_freed((uint64_t)p + i) ? "use after free"
+               : !(state[i] & MEM_LIVE)      ? "out of bounds"
+                                             : "read of what nothing has written",
                n, p, mem_describe((uint64_t)p + i, text, sizeof text));
     return false;
 }
@@ -216,7 +254,7 @@ bool mem_is_pinned(const void *p)
 void *mem_new_pinned(size_t bytes)
 {
     unsigned char *p = sim_alloc(bytes);
-    memset(p, 0xff, bytes);
+    memset(p, 0xff, bytes); /* not known to be anything */
     memory.pinned = sim_grow(memory.pinned, memory.pinned_count, sizeof *memory.pinned);
     memory.pinned[memory.pinned_count++] = (struct pinned){p, bytes, sim_current_site()};
     return p;

@@ -4,7 +4,7 @@
  * that follows a device pointer faults at once. The bytes themselves are kept in a second mapping,
  * and one byte of state for each of them in a third. Addresses are never used again, and a red zone
  * as large as the allocation follows it, so that a late or wild pointer always meets bytes that are
- * known to be nobody's.
+ * known to be nobody's. What nothing has written needs no pattern: to read it is reported.
  */
 #ifndef VOV_TESTS_CUDASIM_MEM_H
 #define VOV_TESTS_CUDASIM_MEM_H
@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #define MEM_BASE 0x200000000000u
-#define MEM_BYTES ((uint64_t)1 << 36)
+#define MEM_BYTES ((uint64_t)1 << 40)
 
-/* The state of a byte: the bits of a live one that was written are MEM_LIVE | MEM_WRITTEN. */
-enum mem_state { MEM_LIVE = 1, MEM_WRITTEN = 2, MEM_FREED = 4 };
+/* The state of a byte; 0 if it is nobody's. */
+enum mem_state { MEM_LIVE = 1, MEM_WRITTEN = 2 };
 
 enum mem_access { MEM_READ, MEM_WRITE };
 
@@ -38,7 +38,7 @@ static inline void *mem_host(const void *device)
     return mem_bytes + ((uint64_t)device - MEM_BASE);
 }
 
-/* New memory, full of NaN; NULL if there is not enough. `variable`: a variable of a module, which
+/* New memory; NULL if there is not enough. `variable`: a variable of a module, which
  * nobody frees. Zero bytes give a NULL, as cudaMalloc does.
  */
 void *mem_new(size_t bytes, bool variable);
@@ -55,6 +55,12 @@ bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
 
 void mem_mark_written(const void *p, size_t n);
 void mem_mark_unwritten(const void *p, size_t n);
+
+/* Whether the address is of an allocation that was freed. */
+bool mem_is_freed(uint64_t address);
+
+/* Gives the pages of a part of a large mapping back: its bytes are 0 again. */
+void mem_clear(void *p, size_t bytes);
 
 /* Names an address: "12 bytes past the end of allocation #3 (4096 bytes)". Returns text. */
 const char *mem_describe(uint64_t address, char *text, size_t size);

@@ -15,19 +15,14 @@ static unsigned char *nowhere(void)
     return bytes;
 }
 
-static void report_global(const struct warp *w, const struct instruction *in, int lane,
-                          const struct race_access *a, uint64_t states)
+static void report_global(const struct race_access *a)
 {
     char text[128];
-    const char *verb = a->kind == RACE_READ ? "read" : "write";
-    mem_describe(MEM_BASE + a->at, text, sizeof text);
-    if (states & 0x0101010101010101u * MEM_FREED) {
-        exec_report(w, in, lane, EXEC_BOUNDS, "use after free: %s of %u bytes: %s", verb, a->bytes,
-                    text);
-    } else {
-        exec_report(w, in, lane, EXEC_BOUNDS, "out of bounds %s of %u bytes: %s", verb, a->bytes,
-                    text);
-    }
+    const uint64_t address = MEM_BASE + a->at;
+    exec_report(a->warp, a->in, a->lane, EXEC_BOUNDS, "%s %s of %u bytes: %s",
+                mem_is_freed(address) ? "use after free:" : "out of bounds",
+                a->kind == RACE_READ ? "read" : "write", a->bytes,
+                mem_describe(address, text, sizeof text));
 }
 
 /* The states of up to eight bytes, and `state` for each of as many. */
@@ -50,7 +45,7 @@ static unsigned char *access_global(struct warp *w, const struct race_access *a)
     const uint64_t live = spread(a->bytes, MEM_LIVE);
     const uint64_t written = spread(a->bytes, MEM_WRITTEN);
     if ((all & live) != live) {
-        report_global(w, a->in, a->lane, a, all);
+        report_global(a);
         return nowhere();
     }
     if (a->kind != RACE_WRITE && (all & written) != written) {

@@ -56,6 +56,13 @@ void race_new_launch(void)
     global.piece_count = 0;
 }
 
+void race_forget(uint64_t at, size_t bytes)
+{
+    if (global.words) {
+        mem_clear(&global.words[at / 4], bytes / 4 * sizeof *global.words);
+    }
+}
+
 /* Whether nothing orders the old access before the new one. */
 static bool unordered(const struct touch *old, const struct touch *new)
 {

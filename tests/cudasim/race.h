@@ -26,7 +26,8 @@ struct race_access {
 void race_shared(const struct race_access *a);
 void race_global(const struct race_access *a);
 
-/* Forgets all accesses to shared memory, or all. */
+/* Forgets the accesses to a part of device memory, to shared memory, to device memory. */
+void race_forget(uint64_t at, size_t bytes);
 void race_new_block(void);
 void race_new_launch(void);
 
