@@ -43,12 +43,13 @@ static struct scene *scene_open(int images)
     return s;
 }
 
-static struct truth *object(struct scene *s, int image, int class_id, double x, double y, double w,
-                            double h)
+#define BOX(...) ((const double[4]){__VA_ARGS__})
+
+static struct truth *object(struct scene *s, int image, int class_id, const double b[4])
 {
     struct truth *t = &s->truth[image][s->item[image].n_truth++];
 
-    *t = (struct truth){.class_id = class_id, .bbox = {x, y, w, h}};
+    *t = (struct truth){.class_id = class_id, .bbox = {b[0], b[1], b[2], b[3]}};
     return t;
 }
 
@@ -62,8 +63,6 @@ static void found(struct scene *s, int image, int class_id, double score, const 
                                                 .h = box[3],
                                                 .score = score};
 }
-
-#define BOX(...) ((const double[4]){__VA_ARGS__})
 
 static struct voc_class score(struct scene *s, double iou)
 {
@@ -80,8 +79,8 @@ static struct voc_class score(struct scene *s, double iou)
 START_TEST(curve)
 {
     struct scene *s = scene_open(2);
-    object(s, 0, 0, 0, 0, 10, 10);
-    object(s, 1, 0, 20, 20, 10, 10);
+    object(s, 0, 0, BOX(0, 0, 10, 10));
+    object(s, 1, 0, BOX(20, 20, 10, 10));
     found(s, 1, 0, 0.7, BOX(20, 20, 10, 10));
     found(s, 0, 0, 0.9, BOX(0, 0, 10, 10));
     found(s, 0, 0, 0.8, BOX(50, 50, 10, 10));
@@ -98,7 +97,7 @@ END_TEST
 START_TEST(twice)
 {
     struct scene *s = scene_open(1);
-    object(s, 0, 0, 0, 0, 10, 10);
+    object(s, 0, 0, BOX(0, 0, 10, 10));
     found(s, 0, 0, 0.9, BOX(0, 0, 10, 8));
     found(s, 0, 0, 0.8, BOX(0, 0, 10, 10));
     const struct voc_class c = score(s, 0.5);
@@ -112,9 +111,9 @@ END_TEST
 START_TEST(difficult)
 {
     struct scene *s = scene_open(1);
-    object(s, 0, 0, 0, 0, 10, 10)->difficult = true;
-    object(s, 0, 0, 50, 0, 10, 10);
-    object(s, 0, 1, 80, 0, 10, 10);
+    object(s, 0, 0, BOX(0, 0, 10, 10))->difficult = true;
+    object(s, 0, 0, BOX(50, 0, 10, 10));
+    object(s, 0, 1, BOX(80, 0, 10, 10));
     found(s, 0, 0, 0.9, BOX(0, 0, 10, 10));
     found(s, 0, 0, 0.8, BOX(0, 0, 10, 9));
     found(s, 0, 0, 0.7, BOX(50, 0, 10, 10));
@@ -131,8 +130,8 @@ END_TEST
 START_TEST(most_overlap_decides)
 {
     struct scene *s = scene_open(1);
-    object(s, 0, 0, 0, 0, 10, 10);
-    object(s, 0, 0, 2, 0, 10, 10);
+    object(s, 0, 0, BOX(0, 0, 10, 10));
+    object(s, 0, 0, BOX(2, 0, 10, 10));
     found(s, 0, 0, 0.9, BOX(0, 0, 10, 10));
     found(s, 0, 0, 0.8, BOX(0.5, 0, 10, 10));
     const struct voc_class c = score(s, 0.5);
@@ -147,7 +146,7 @@ START_TEST(nothing)
     struct voc_report r;
     struct err err = {0};
     ck_assert_double_eq(score(s, 0.5).ap, -1);
-    object(s, 0, 1, 0, 0, 10, 10);
+    object(s, 0, 1, BOX(0, 0, 10, 10));
     found(s, 0, 0, 0.5, BOX(0, 0, 10, 10));
     ck_assert(voc_eval(&s->d, &s->results, 0.5, &r, &err) == VOV_OK);
     ck_assert(r.classes[0].ap == -1 && r.classes[1].ap == 0);
@@ -171,7 +170,7 @@ static const double *box_of(const json *j, double out[4])
 
 static int image_of(const json *j)
 {
-    return atoi(json_get(j, "image")->valuestring) - 1;
+    return (int)strtol(json_get(j, "image")->valuestring, NULL, 10) - 1;
 }
 
 static void expect(struct scene *s, const json *computed, double iou, const char *every,
@@ -204,7 +203,7 @@ START_TEST(as_another_program)
     ck_assert(json_parse(reference, text.p, text.n, &j, &err) == VOV_OK);
     for (const json *t = json_get(j, "ground_truth")->child; t != NULL; t = t->next) {
         box_of(t, b);
-        object(s, image_of(t), 0, b[0], b[1], b[2], b[3]);
+        object(s, image_of(t), 0, b);
     }
     for (const json *t = json_get(j, "detections")->child; t != NULL; t = t->next) {
         found(s, image_of(t), 0, json_get(t, "score")->valuedouble, box_of(t, b));
