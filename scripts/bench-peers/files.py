@@ -42,6 +42,20 @@ def picture(name, size, batch):
     return rng.standard_normal((batch, 3, size, size)).astype(np.float32)
 
 
+def write_pictures(paths):
+    """JPEGs of 640x480 at quality 90, about as large as a camera's: clouds of several sizes."""
+    import cv2
+    for i, to in enumerate(paths):
+        rng = np.random.default_rng(17 + i)
+        picture = np.zeros((480, 640, 3), np.float32)
+        for scale in (4, 16, 64, 256):
+            noise = rng.uniform(-1, 1, (3 * scale // 4, scale, 3)).astype(np.float32)
+            picture += cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC) * 40
+        picture += rng.standard_normal(picture.shape).astype(np.float32) * 3
+        cv2.imwrite(to, np.clip(picture + 128, 0, 255).astype(np.uint8),
+                    [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
 def labels(name, size, batch):
     return np.random.default_rng(13).integers(0, 10, batch)
 

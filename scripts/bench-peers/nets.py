@@ -41,11 +41,11 @@ class Net:
     def uniform(self, name, n, low, high):
         self.p[name] = self.rng.uniform(low, high, n).astype(np.float32)
 
-    def conv(self, name, x, out, k=1, stride=1, pad=None, bias=False):
+    def conv(self, name, x, out, k=1, stride=1, pad=None, bias=False, gain=1.0):
         c, h, w = self.shape(x)
         pad = k // 2 if pad is None else pad
         side = lambda n: (n + 2 * pad - k) // stride + 1
-        self.random(name + "/weight", out, c, k, k, deviation=math.sqrt(2 / (c * k * k)))
+        self.random(name + "/weight", out, c, k, k, deviation=gain * math.sqrt(2 / (c * k * k)))
         if bias:
             self.random(name + "/bias", out, deviation=0.1)
         return self.add("conv", name, [x], (out, side(h), side(w)), k=k, stride=stride, pad=pad,
@@ -224,8 +224,9 @@ class Section:
                 levels = [self.residual(f"{self.name}/{module}_inter{i + 1}", x, 256, 1024,
                                         project=True) for i, x in enumerate(levels)]
             for what, v in values:
+                # Small weights: pixels come as 0 to 255, and few things should be found.
                 outputs += [self.net.conv(f"{self.name}/{module}_{what}{i + 1}", x, n * v, 3,
-                                          bias=True) for i, x in enumerate(levels)]
+                                          bias=True, gain=1 / 200) for i, x in enumerate(levels)]
         return outputs
 
 

@@ -2,8 +2,11 @@
 
 Reads commands, one JSON a line, and answers in the same way: {"do": "modes"} names the ways in which
 the peer can run; {"do": "output", "mode": M, "n": N} runs once and runs N times and gives what came out; {"do":
-"time", "mode": M, "n": N} gives the milliseconds of N runs. Waiting costs no processor time.
+"time", "mode": M, "n": N} gives the milliseconds of N runs. {"do": "peak"} gives the most memory, MiB,
+that the process ever had; before all answers comes what it had with the library loaded, but without
+a network. Waiting costs no processor time.
 """
+import importlib
 import json
 import os
 import sys
@@ -16,6 +19,8 @@ import files
 
 class Vov:
     """libvov through vov.h: one call of vov_run, input set before."""
+
+    library = "ctypes"
 
     def __init__(self, name, size, batch, threads):
         import ctypes as c
@@ -60,6 +65,8 @@ class Ncnn:
     """Defaults, which choose Winograd, packed layouts and sgemm by themselves; fp32 only. A batch
     is its pictures one after another, since ncnn has no batch."""
 
+    library = "ncnn"
+
     def __init__(self, name, size, batch, threads):
         import ncnn
         self.net = ncnn.Net()
@@ -92,6 +99,8 @@ class Ncnn:
 
 
 class OnnxRuntime:
+    library = "onnxruntime"
+
     def __init__(self, name, size, batch, threads):
         import onnxruntime as ort
         o = ort.SessionOptions()
@@ -110,6 +119,8 @@ class OnnxRuntime:
 
 
 class OpenVino:
+    library = "openvino"
+
     def __init__(self, name, size, batch, threads):
         import openvino as ov
         core = ov.Core()
@@ -130,6 +141,8 @@ class OpenVino:
 
 
 class OpenCv:
+    library = "cv2"
+
     def __init__(self, name, size, batch, threads):
         import cv2
         cv2.setNumThreads(threads)
@@ -148,6 +161,8 @@ class OpenCv:
 class Torch:
     """Norms folded; eager in both layouts, frozen TorchScript (oneDNN's own layout), and
     torch.compile with the inductor's freezing."""
+
+    library = "torch"
 
     def __init__(self, name, size, batch, threads):
         import torch
@@ -196,6 +211,8 @@ RATE, MOMENTUM, DECAY = 1e-3, 0.9, 1e-4
 class VovTrain:
     """The trainer's own step, through step.c. Gives the loss as its output."""
 
+    library = "ctypes"
+
     def __init__(self, name, size, batch, threads):
         import ctypes as c
         lib = c.CDLL(files.STEP)
@@ -223,6 +240,8 @@ class VovTrain:
 
 class TorchTrain:
     """SGD with momentum and weight decay, cross-entropy; eager in both layouts, and compiled."""
+
+    library = "torch"
 
     def __init__(self, name, size, batch, threads):
         import torch
@@ -267,20 +286,28 @@ PEERS = {("infer", "vov"): Vov, ("infer", "ncnn"): Ncnn, ("infer", "onnxruntime"
          ("train", "vov"): VovTrain, ("train", "torch"): TorchTrain}
 
 
-def pin(threads):
-    """All threads to one processor, or to as many as there are threads; before other work on the
-    machine, where that is allowed."""
-    cpus = {1} if threads == 1 and os.cpu_count() > 1 else set(range(threads))
-    for task in map(int, os.listdir("/proc/self/task")):
-        os.sched_setaffinity(task, cpus)
+def go_first(pid):
+    """Lets a process that leads its session run before other work, where that is allowed."""
     try:
-        for task in map(int, os.listdir("/proc/self/task")):
-            os.setpriority(os.PRIO_PROCESS, task, -20)
-        with open("/proc/self/autogroup", "w", encoding="utf-8") as f:  # the session's own nice
+        os.setpriority(os.PRIO_PROCESS, pid, -20)
+        with open(f"/proc/{pid}/autogroup", "w", encoding="utf-8") as f:  # the session's own nice
             f.write("-20")
     except OSError:
         pass
+
+
+def pin(threads):
+    """All threads to one processor, or to as many as there are threads."""
+    cpus = {1} if threads == 1 and os.cpu_count() > 1 else set(range(threads))
+    for task in map(int, os.listdir("/proc/self/task")):
+        os.sched_setaffinity(task, cpus)
     return True
+
+
+def resident(key):
+    """VmRSS or VmHWM, MiB."""
+    with open("/proc/self/status", encoding="utf-8") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(key)) / 1024
 
 
 def answer(peer, command, threads):
@@ -288,6 +315,8 @@ def answer(peer, command, threads):
         return list(peer.modes)
     if command["do"] == "pin":
         return pin(threads)
+    if command["do"] == "peak":
+        return resident("VmHWM")
     run = peer.modes[command["mode"]]
     if command["do"] == "output":
         for _ in range(command["n"]):
@@ -306,8 +335,13 @@ def main():
     threads = int(sys.argv[6])
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is not an answer
-    peer = PEERS[sys.argv[2], sys.argv[1]](sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), threads)
-    print(json.dumps("ready"), file=out, flush=True)
+    if os.environ.get("BENCH_FIRST"):
+        go_first(os.getpid())
+    peer = PEERS[sys.argv[2].removeprefix("memory-"), sys.argv[1]]
+    importlib.import_module(peer.library)
+    base = resident("VmRSS")
+    peer = peer(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), threads)
+    print(json.dumps(base), file=out, flush=True)
     for line in sys.stdin:
         try:
             reply = answer(peer, json.loads(line), threads)
