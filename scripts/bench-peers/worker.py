@@ -2,7 +2,8 @@
 
 Reads commands, one JSON a line, and answers in the same way: {"do": "modes"} names the ways in which
 the peer can run; {"do": "output", "mode": M, "n": N} runs once and runs N times and gives what came out; {"do":
-"time", "mode": M, "n": N} gives the milliseconds of N runs. {"do": "peak"} gives the most memory, MiB,
+"time", "mode": M, "n": N} gives the milliseconds of N runs, and what part of that time
+threads waited for a processor. {"do": "peak"} gives the most memory, MiB,
 that the process ever had; before all answers comes what it had with the library loaded, but without
 a network. Waiting costs no processor time.
 """
@@ -304,6 +305,15 @@ def pin(threads):
     return True
 
 
+def waited():
+    """Seconds for which threads could have run, but others had the processor."""
+    total = 0
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/schedstat", encoding="utf-8") as f:
+            total += int(f.read().split()[1])
+    return total / 1e9
+
+
 def resident(key):
     """VmRSS or VmHWM, MiB."""
     with open("/proc/self/status", encoding="utf-8") as f:
@@ -323,12 +333,12 @@ def answer(peer, command, threads):
             peer.modes[command["mode"]]()
         y = np.asarray(peer.output(), np.float64).ravel()
         return [float(f"{v:.7g}") for v in y[:: max(1, y.size // 1000)]]
-    ms = []
+    ms, before = [], waited()
     for _ in range(command["n"]):
         start = time.perf_counter()
         run()
         ms.append(1000 * (time.perf_counter() - start))
-    return ms
+    return {"ms": ms, "waited": (waited() - before) / (sum(ms) / 1000)}
 
 
 def main():
