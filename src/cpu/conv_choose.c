@@ -78,7 +78,30 @@ static enum conv_method fastest(const struct corr *c, enum conv_method most)
     return best;
 }
 
-/* By F4, or by products; F2 and F6 where they are asked for. */
+/* By tiles of the sums' kernel; filters are moved once at the end. */
+static double weight_product_time(struct view x, struct view dy)
+{
+    const double pixels = (double)dy.n * dy.h * dy.w;
+    const double pairs = (double)round_up(x.c, TILE_COLS) * round_up(dy.c, TILE_ROWS);
+    const struct work w = {
+        .numbers = pixels * (x.c + dy.c), .madds = 9 * pixels * pairs, .move = PRODUCT_MOVE};
+
+    return time_of(&w);
+}
+
+static double weight_wino_time(struct view x, struct view dy, int m)
+{
+    const double in = round_up(x.c, PANEL_ROWS), out = round_up(dy.c, 8);
+    const double products = (double)(m + 2) * (m + 2);
+    const double tiles = (double)dy.n * ceil_div(dy.h, m) * ceil_div(dy.w, m);
+    const struct work w = {.numbers = products * (tiles * (in + out) + in * out),
+                           .madds = tiles * products * in * out,
+                           .move = wino_move[m / 2 - 1]};
+
+    return time_of(&w);
+}
+
+/* F6 only where it is asked for: what it gains is not worth its rounding in training. */
 enum conv_method conv_choose_weight(const struct conv_desc *d, struct view x, struct view dy)
 {
     const bool fits = d->kh == 3 && d->kw == 3 && d->stride == 1 && d->dilation == 1;
@@ -88,6 +111,10 @@ enum conv_method conv_choose_weight(const struct conv_desc *d, struct view x, st
     }
     if (!fits || d->alg == CONV_EXACT) {
         return METHOD_PRODUCT;
+    }
+    if (d->alg == CONV_AUTO || d->alg == CONV_AUTO_F4) {
+        return weight_wino_time(x, dy, 4) < WORTH * weight_product_time(x, dy) ? METHOD_F4
+                                                                               : METHOD_PRODUCT;
     }
     return d->alg == CONV_F2 ? METHOD_F2 : d->alg == CONV_F6 ? METHOD_F6 : METHOD_F4;
 }

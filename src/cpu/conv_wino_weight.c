@@ -17,9 +17,10 @@
 #include <string.h>
 
 enum {
-    BATCH_NUMBERS = 4 << 20, /* of X and Y, for the third cache */
+    LEAST_NUMBERS = 1 << 18, /* of a batch's X and Y */
+    MOST_NUMBERS = 4 << 20,  /* for the third cache */
     TILE_BLOCK = 128,        /* tiles that are multiplied at a time, for the first */
-    GROUP = 48,              /* output channels: 3 cache lines of floats, an odd number */
+    MOST_CHANNELS = 48,      /* of a group */
     JOB_PANELS = 2
 };
 
@@ -30,6 +31,7 @@ struct weight_plan {
     int pad, m, points;
     int tiles_h, tiles_w; /* of an image */
     int panels, groups;   /* of input and output channels */
+    int group;            /* output channels of a group */
     int pieces;           /* of the panels */
     int batches, batch_tiles;
     size_t x_point, x_panel, y_point, y_group; /* steps in X and Y */
@@ -42,6 +44,18 @@ struct weight_plan {
     bool first, last;
     real *in, *out, *kept, *memory, *dw;
 };
+
+/* How many numbers X and Y may be in one batch: less than x and dy, but where the sums, which each
+ * batch reads and writes again, are more than that. */
+static size_t batch_numbers(struct view x, struct view dy, int m)
+{
+    const size_t inputs =
+        (size_t)x.n * ((size_t)x.c * view_plane(x) + (size_t)dy.c * view_plane(dy));
+    const size_t sums = (size_t)((m + 2) * (m + 2)) * (size_t)x.c * (size_t)dy.c;
+    const size_t n = sums > inputs / 2 ? sums : inputs / 2;
+
+    return n < LEAST_NUMBERS ? LEAST_NUMBERS : n > MOST_NUMBERS ? MOST_NUMBERS : n;
+}
 
 static struct weight_plan weight_plan(const struct cpu *cpu, const struct conv_desc *d,
                                       struct view x, struct view dy, int m)
@@ -56,24 +70,25 @@ static struct weight_plan weight_plan(const struct cpu *cpu, const struct conv_d
                              .tiles_h = ceil_div(dy.h, m),
                              .tiles_w = ceil_div(dy.w, m),
                              .panels = ceil_div(x.c, PANEL_ROWS),
-                             .groups = ceil_div(dy.c, GROUP)};
+                             .groups = ceil_div(dy.c, MOST_CHANNELS)};
+    pl.group = round_up(ceil_div(dy.c, pl.groups), 8);
     const int rows = pl.tiles_h * dy.n;
-    const size_t channels = (size_t)(pl.panels * PANEL_ROWS + pl.groups * GROUP);
+    const size_t channels = (size_t)(pl.panels * PANEL_ROWS + pl.groups * pl.group);
     const size_t row = (size_t)(pl.points * pl.tiles_w) * channels;
-    const int fit = (int)(BATCH_NUMBERS / row) > 1 ? (int)(BATCH_NUMBERS / row) : 1;
+    const int fit = (int)(batch_numbers(x, dy, m) / row);
 
     pl.pieces = ceil_div(pl.panels, JOB_PANELS);
-    pl.batches = ceil_div(rows, fit);
+    pl.batches = ceil_div(rows, fit > 1 ? fit : 1);
     pl.batch_tiles = ceil_div(rows, pl.batches) * pl.tiles_w;
     pl.x_point = (size_t)pl.batch_tiles * PANEL_ROWS;
     pl.x_panel = (size_t)pl.points * pl.x_point;
     pl.x_reals = (size_t)pl.panels * pl.x_panel;
-    pl.y_point = (size_t)pl.batch_tiles * GROUP;
+    pl.y_point = (size_t)(pl.batch_tiles * pl.group);
     pl.y_group = (size_t)pl.points * pl.y_point;
     pl.y_reals = (size_t)pl.groups * pl.y_group;
     pl.sum_step = (size_t)(pl.points + 1) * PANEL_ROWS;
     pl.width = pl.tiles_w * m + 2;
-    pl.sums = (size_t)(pl.batches > 1 ? pl.panels * dy.c : JOB_PANELS * GROUP) * pl.sum_step;
+    pl.sums = (size_t)(pl.batches > 1 ? pl.panels * dy.c : JOB_PANELS * pl.group) * pl.sum_step;
     pl.work = (size_t)((m + 2) * pl.width) * 8;
     pl.work = whole_lines(pl.batches == 1 && pl.sums > pl.work ? pl.sums : pl.work);
     return pl;
@@ -106,8 +121,9 @@ static void transform(const struct weight_plan *pl, int channel, bool grad, real
 {
     const struct view v = grad ? pl->dy : pl->x;
     const int lines = grad ? pl->m : pl->m + 2, off = grad ? 0 : -pl->pad;
-    const size_t tile = grad ? GROUP : PANEL_ROWS, point = grad ? pl->y_point : pl->x_point;
-    real *out = grad ? pl->out + (size_t)(channel / GROUP) * pl->y_group + channel % GROUP
+    const size_t tile = grad ? (size_t)pl->group : PANEL_ROWS,
+                 point = grad ? pl->y_point : pl->x_point;
+    real *out = grad ? pl->out + (size_t)(channel / pl->group) * pl->y_group + channel % pl->group
                      : pl->in + (size_t)(channel / PANEL_ROWS) * pl->x_panel + channel % PANEL_ROWS;
 
     for (int row = pl->rows.from; row < pl->rows.to; row++) {
@@ -165,7 +181,7 @@ static void multiply_point(const struct weight_plan *pl, int p, struct span pane
             const real *u = pl->in + (size_t)i * pl->x_panel + (size_t)p * pl->x_point +
                             (size_t)(t * PANEL_ROWS);
             pl->cpu->kernels->multiply(
-                block, u, out + (size_t)(t * GROUP), GROUP, n, t > 0 || !pl->first,
+                block, u, out + (size_t)(t * pl->group), (size_t)pl->group, n, t > 0 || !pl->first,
                 sums + (size_t)(i - panels.from) * panel_sums + (size_t)(p * PANEL_ROWS),
                 pl->sum_step, u + (size_t)(block * PANEL_ROWS));
         }
@@ -176,11 +192,11 @@ static void run_multiply(void *ctx, int job, int worker)
 {
     const struct weight_plan *pl = ctx;
     const struct span panels = span_at(pl->panels, pl->pieces, job / pl->groups);
-    const int group = job % pl->groups, o0 = group * GROUP;
-    const int n = pl->dy.c - o0 < GROUP ? pl->dy.c - o0 : GROUP;
+    const int group = job % pl->groups, o0 = group * pl->group;
+    const int n = pl->dy.c - o0 < pl->group ? pl->dy.c - o0 : pl->group;
     const real *out = pl->out + (size_t)group * pl->y_group;
     real *sums = pl->memory + (size_t)worker * pl->work;
-    size_t panel_sums = GROUP * pl->sum_step;
+    size_t panel_sums = (size_t)pl->group * pl->sum_step;
 
     if (pl->kept) {
         panel_sums = (size_t)pl->dy.c * pl->sum_step;
