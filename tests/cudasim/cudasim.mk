@@ -16,7 +16,8 @@ objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
 
 ifneq ($(wildcard $(NVCC)),)
 CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh)
-CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_TEST) $(CUSIM_BUGS)
+CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_TEST) $(CUSIM_BUGS) \
+                  $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
 endif
 
 # Sums are not joined to fused ones: the PTX says which are.
@@ -42,6 +43,12 @@ $O/tests/cudasim/%.o: tests/cudasim/%.cu tests/cudasim/cudasim.mk
 $(CUSIM_TEST) $(CUSIM_BUGS): %: %.o $(CUSIM_SO)
 	$(SAY) "  link   $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $< $(CUSIM_SO) -Wl,-rpath,$(abspath $O/cusim) -lstdc++ -lm
+
+# Linked as the production plug-in is.
+$O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
+	$(SAY) "  link   $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $< -L$(CUDA_HOME)/lib64 -lcudart -lcudnn -lcublas \
+	    -Wl,-rpath,$(CUDA_HOME)/lib64 -lstdc++ -lm
 
 check-cuda: $(CUDA_TEST_NEEDS) ## The CUDA backend on the simulated GPU; skipped without nvcc
 ifneq ($(wildcard $(NVCC)),)
