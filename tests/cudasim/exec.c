@@ -191,13 +191,48 @@ static void start_warp(struct warp *w)
     }
 }
 
+/* The order in which n things are done: each of 0 to n - 1 once. */
+struct order {
+    uint64_t n, start, step;
+};
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        const uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* In a random order, steps of a width that has no divisor in common with n. */
+static struct order choose_order(uint64_t n)
+{
+    struct order o = {n, 0, 1};
+    if (sim_settings.order == CUSIM_REVERSED) {
+        o.start = n - 1;
+        o.step = n - 1;
+    } else if (sim_settings.order == CUSIM_RANDOM) {
+        o.start = sim_random(n);
+        do {
+            o.step = 1 + sim_random(n);
+        } while (common_divisor(o.step, n) != 1);
+    }
+    return o;
+}
+
+static uint64_t in_order(const struct order *o, uint64_t i)
+{
+    return (o->start + i * o->step) % o->n;
+}
+
 /* One turn: each warp runs to its next barrier or its end. */
 static void run_warps(struct block *b)
 {
-    const int n = b->warp_count;
-    const int start = sim_settings.order == CUSIM_RANDOM ? (int)sim_random((uint64_t)n) : 0;
-    for (int i = 0; i < n; i++) {
-        run_warp(&b->warps[sim_settings.order == CUSIM_REVERSED ? n - 1 - i : (start + i) % n]);
+    const struct order order = choose_order((uint64_t)b->warp_count);
+    for (int i = 0; i < b->warp_count; i++) {
+        run_warp(&b->warps[in_order(&order, (uint64_t)i)]);
     }
 }
 
@@ -299,12 +334,11 @@ void exec_grid(const struct kernel *k, struct dims grid, struct dims size, const
                       .shared_bytes = k->shared_bytes + dynamic_bytes,
                       .dynamic_bytes = dynamic_bytes};
     const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
-    const uint64_t start = sim_settings.order == CUSIM_RANDOM ? sim_random(blocks) : 0;
+    const struct order order = choose_order(blocks);
     race_new_launch();
     open_block(&b);
     for (uint64_t i = 0; i < blocks; i++) {
-        const uint64_t n =
-            sim_settings.order == CUSIM_REVERSED ? blocks - 1 - i : (start + i) % blocks;
+        const uint64_t n = in_order(&order, i);
         b.id = (struct dims){(uint32_t)(n % grid.x), (uint32_t)(n / grid.x % grid.y),
                              (uint32_t)(n / ((uint64_t)grid.x * grid.y))};
         b.number = (uint32_t)n;

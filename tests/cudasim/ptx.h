@@ -130,7 +130,7 @@ struct jump_table {
 };
 
 struct kernel {
-    const char *name;
+    char *name; /* owned */
     struct ptx_module *module;
     const char *source; /* from the parameter list on */
     bool read;          /* the rest is filled in, at the first launch */
@@ -158,8 +158,9 @@ struct location {
 
 struct ptx_module;
 
-/* Reads a module. Ends the program if it is not PTX that this reader knows. */
-struct ptx_module *ptx_open(const char *text);
+/* Reads a module, which lives as long as the program. Ends the program if it is not PTX that this
+ * reader knows. */
+struct ptx_module *ptx_open(const char *text, size_t bytes);
 
 /* The kernel of that name, with its instructions; NULL if there is none. */
 struct kernel *ptx_find_kernel(struct ptx_module *m, const char *name);

@@ -38,6 +38,8 @@ struct function {
 };
 
 struct ptx_module {
+    char *text; /* slices point into it */
+    struct ptx_module *next;
     struct kernel *kernels;
     struct symbol *variables;
     size_t variable_count;

@@ -269,10 +269,14 @@ static void read_entry(struct ptx_module *m, struct scanner *s)
     scan_skip_block(s);
 }
 
-struct ptx_module *ptx_open(const char *text)
+struct ptx_module *ptx_open(const char *text, size_t bytes)
 {
+    static struct ptx_module *modules;
     struct ptx_module *m = sim_alloc(sizeof *m);
-    struct scanner s = {text};
+    m->next = modules;
+    modules = m;
+    m->text = slice_copy((struct slice){text, bytes});
+    struct scanner s = {m->text};
     uint32_t location = 0;
     m->locations = sim_grow(NULL, 0, sizeof *m->locations);
     m->locations[m->location_count++] = (struct location){0};

@@ -4,7 +4,6 @@
 #include "exec.h"
 #include "mem.h"
 #include "op.h"
-#include "ptx_scan.h"
 #include "rt.h"
 #include "stream.h"
 
@@ -88,7 +87,7 @@ static struct ptx_module *open_module(const char *data)
             if (memchr(text, '\0', 16) || !memchr(text, '\n', 64)) {
                 sim_unfit("the PTX is compressed: give nvcc --no-compress");
             }
-            return ptx_open(slice_copy((struct slice){text, e.bytes}));
+            return ptx_open(text, e.bytes);
         }
         p += e.header_bytes + e.bytes;
     }
@@ -108,7 +107,9 @@ void __cudaRegisterFatBinaryEnd(void **handle)
     (void)handle;
 }
 
-/* Forgets the kernels and variables of a program part that is unloaded. */
+/* Forgets the kernels and variables of a part of the program that is unloaded. What was read of
+ * them stays, as queues may hold launches still.
+ */
 void __cudaUnregisterFatBinary(void **handle)
 {
     SIM_LOCK();
