@@ -138,9 +138,11 @@ static float *load(const char *who, const float *device, int rows, int columns, 
     return values;
 }
 
-/* A column of c, from the packed matrices, without alpha and beta. */
+/* A column of c, in double precision for the reason that dnn_conv.c gives, from the packed
+ * matrices, without alpha and beta.
+ */
 static void multiply_column(const struct product *p, const float *a, const float *b, int j,
-                            float *column)
+                            double *column)
 {
     const size_t m = (size_t)p->m, n = (size_t)p->n, k = (size_t)p->k;
     memset(column, 0, m * sizeof *column);
@@ -148,17 +150,17 @@ static void multiply_column(const struct product *p, const float *a, const float
         const float v = p->b_turned ? b[l * n + (size_t)j] : b[(size_t)j * k + l];
         if (p->a_turned) {
             for (size_t i = 0; i < m; i++) {
-                column[i] += a[i * k + l] * v;
+                column[i] += (double)(a[i * k + l] * v);
             }
         } else {
             for (size_t i = 0; i < m; i++) {
-                column[i] += a[l * m + i] * v;
+                column[i] += (double)(a[l * m + i] * v);
             }
         }
     }
 }
 
-static bool store_column(const struct product *p, float *device, const float *column)
+static bool store_column(const struct product *p, float *device, const double *column)
 {
     const size_t bytes = (size_t)p->m * sizeof *device;
     if (!mem_check("cublasSgemm, C", device, bytes, p->beta != 0 ? MEM_READ : MEM_WRITE)) {
@@ -166,7 +168,7 @@ static bool store_column(const struct product *p, float *device, const float *co
     }
     float *to = mem_host(device);
     for (int i = 0; i < p->m; i++) {
-        to[i] = p->alpha * column[i] + (p->beta != 0 ? p->beta * to[i] : 0);
+        to[i] = p->alpha * (float)column[i] + (p->beta != 0 ? p->beta * to[i] : 0);
     }
     mem_mark_written(device, bytes);
     return true;
@@ -181,7 +183,7 @@ static void multiply(const struct product *p, int batch)
     float *b =
         a ? load("cublasSgemm, B", p->b + batch * p->b_stride, b_rows, b_columns, p->ldb, p->tf32)
           : NULL;
-    float *column = sim_alloc((size_t)p->m * sizeof *column);
+    double *column = sim_alloc((size_t)p->m * sizeof *column);
     for (int j = 0; a && b && j < p->n; j++) {
         multiply_column(p, a, b, j, column);
         if (!store_column(p, p->c + batch * p->c_stride + (size_t)j * (size_t)p->ldc, column)) {
@@ -206,7 +208,7 @@ static cublasStatus_t queue(const char *who, cublasHandle_t handle, struct produ
     if (!handle_get(KIND, handle)) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
-    p->tf32 = handle->math & CUBLAS_TF32_TENSOR_OP_MATH;
+    p->tf32 = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
     if (p->m < 0 || p->n < 0 || p->k < 0 || p->lda < (p->a_turned ? p->k : p->m) ||
         p->ldb < (p->b_turned ? p->n : p->k) || p->ldc < p->m) {
         sim_report("%s: sizes or leading dimensions that do not fit", who);

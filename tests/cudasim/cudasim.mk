@@ -16,7 +16,7 @@ objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
 
 ifneq ($(wildcard $(NVCC)),)
 CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh)
-CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_TEST) $(CUSIM_BUGS) \
+CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) \
                   $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
 endif
 
@@ -44,6 +44,23 @@ $(CUSIM_TEST) $(CUSIM_BUGS): %: %.o $(CUSIM_SO)
 	$(SAY) "  link   $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $< $(CUSIM_SO) -Wl,-rpath,$(abspath $O/cusim) -lstdc++ -lm
 
+# The plug-in for the tests: PTX alone, which is made fast, and linked to the simulator.
+CUSIM_PLUGIN := $O/cusim/libvov_cuda.so
+CUSIM_CU     := $(patsubst %.cu,$O/cusim/%.o,$(wildcard cuda/*.cu))
+$(CUSIM_CU): $O/cusim/%.o: %.cu tests/cudasim/cudasim.mk
+	@mkdir -p $(@D)
+	$(SAY) "  nvcc   $< (for the simulator)"
+	$(Q)$(NVCC) -std=c++17 -O3 -g -lineinfo --no-compress -Isrc -D_GNU_SOURCE -MD -MP \
+	    -gencode arch=compute_$(CUSIM_ARCH),code=compute_$(CUSIM_ARCH) \
+	    -Werror all-warnings,default-stream-launch \
+	    -Xcompiler -Wall,-Wextra,-fPIC,-fvisibility=hidden -c -o $@ $<
+
+$(CUSIM_PLUGIN): $(CUSIM_CU) $(patsubst %.c,$O/%.o,$(wildcard cuda/*.c)) \
+                 $O/src/base/err.o $O/src/base/mem.o $(CUSIM_SO)
+	$(SAY) "  link   $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -o $@ $(filter %.o,$^) $(CUSIM_SO) \
+	    -lstdc++ -lm -Wl,-rpath,'$$ORIGIN'
+
 # Linked as the production plug-in is.
 $O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
 	$(SAY) "  link   $@"
@@ -58,4 +75,4 @@ else
 endif
 
 .PHONY: check-cuda
--include $(CUSIM_OBJ:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)
+-include $(CUSIM_OBJ:.o=.d) $(CUSIM_CU:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)

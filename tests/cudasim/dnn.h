@@ -100,8 +100,9 @@ size_t dnn_type_bytes(cudnnDataType_t type);
 bool dnn_load(const char *who, const struct dnn_tensor *t, const void *device, float *packed);
 bool dnn_store(const char *who, const struct dnn_tensor *t, void *device, const float *packed);
 
-/* dnn_conv.c: one of the three convolutions on packed floats; the output is overwritten. */
+/* dnn_conv.c: one of the three convolutions on packed floats; the output is overwritten. varies:
+ * the last bit is left to chance. */
 void dnn_convolve(const struct dnn_op *op, const float *x, const float *w, const float *y,
-                  float *output, bool in_any_order);
+                  float *output, bool varies);
 
 #endif

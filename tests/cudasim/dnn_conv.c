@@ -4,8 +4,8 @@
 #include "dnn.h"
 #include "sim.h"
 
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* One tap of the filter on one pixel of the output: the pixels that it joins. */
 struct tap {
@@ -13,11 +13,13 @@ struct tap {
     size_t filter; /* r * s_count + s */
 };
 
-/* The operands of a pass; output is one of the three. */
+/* The operands of a pass; output is one of the three. Its sums are kept in double precision: a GPU
+ * adds in many short pieces, which loses less than one long sum in floats would.
+ */
 struct pass {
     const struct dnn_op *op;
     const float *x, *w, *y;
-    float *output;
+    double *output;
 };
 
 typedef void tap_function(const struct pass *p, const struct tap *t);
@@ -38,12 +40,12 @@ static void forward(const struct pass *p, const struct tap *t)
 {
     const struct sizes z = sizes_of(p->op);
     for (size_t g = 0; g < z.groups; g++) {
-        float *to = p->output + t->y + g * z.k;
+        double *to = p->output + t->y + g * z.k;
         for (size_t c = 0; c < z.c; c++) {
             const float v = p->x[t->x + g * z.c + c];
             const float *row = p->w + ((t->filter * z.groups + g) * z.c + c) * z.k;
             for (size_t k = 0; k < z.k; k++) {
-                to[k] += v * row[k];
+                to[k] += (double)(v * row[k]);
             }
         }
     }
@@ -54,12 +56,12 @@ static void back_data(const struct pass *p, const struct tap *t)
 {
     const struct sizes z = sizes_of(p->op);
     for (size_t g = 0; g < z.groups; g++) {
-        float *to = p->output + t->x + g * z.c;
+        double *to = p->output + t->x + g * z.c;
         for (size_t k = 0; k < z.k; k++) {
             const float v = p->y[t->y + g * z.k + k];
             const float *row = p->w + ((g * z.k + k) * z.taps + t->filter) * z.c;
             for (size_t c = 0; c < z.c; c++) {
-                to[c] += v * row[c];
+                to[c] += (double)(v * row[c]);
             }
         }
     }
@@ -73,9 +75,9 @@ static void back_filter(const struct pass *p, const struct tap *t)
         const float *from = p->x + t->x + g * z.c;
         for (size_t k = 0; k < z.k; k++) {
             const float v = p->y[t->y + g * z.k + k];
-            float *row = p->output + ((g * z.k + k) * z.taps + t->filter) * z.c;
+            double *row = p->output + ((g * z.k + k) * z.taps + t->filter) * z.c;
             for (size_t c = 0; c < z.c; c++) {
-                row[c] += v * from[c];
+                row[c] += (double)(v * from[c]);
             }
         }
     }
@@ -117,19 +119,29 @@ static float *sorted_for_forward(const struct dnn_op *op, const float *w)
     return sorted;
 }
 
+/* The float of a sum, or by chance one of its neighbours, as another order of adding would give. */
+static float rounded(double sum, bool varies)
+{
+    const float f = (float)sum;
+    const uint64_t choice = varies ? sim_random(3) : 0;
+    return choice == 0 ? f : nextafterf(f, choice == 1 ? INFINITY : -INFINITY);
+}
+
 void dnn_convolve(const struct dnn_op *op, const float *x, const float *w, const float *y,
-                  float *output, bool in_any_order)
+                  float *output, bool varies)
 {
     static tap_function *const functions[] = {forward, back_data, back_filter};
     const struct dnn_tensor *tensors[] = {&op->y, &op->x, &op->w};
-    const int64_t rows = op->y.dim[0] * op->y.dim[2];
-    const int64_t start = in_any_order ? (int64_t)sim_random((uint64_t)rows) : 0;
+    const size_t count = dnn_count(tensors[op->kind]);
     float *sorted = op->kind == DNN_FORWARD ? sorted_for_forward(op, w) : NULL;
-    const struct pass p = {op, x, sorted ? sorted : w, y, output};
-    memset(output, 0, dnn_count(tensors[op->kind]) * sizeof *output);
-    for (int64_t i = 0; i < rows; i++) {
-        const int64_t row = (start + i) % rows;
+    double *sums = sim_alloc(count * sizeof *sums);
+    const struct pass p = {op, x, sorted ? sorted : w, y, sums};
+    for (int64_t row = 0; row < op->y.dim[0] * op->y.dim[2]; row++) {
         walk_row(&p, functions[op->kind], row / op->y.dim[2], row % op->y.dim[2]);
     }
+    for (size_t i = 0; i < count; i++) {
+        output[i] = rounded(sums[i], varies);
+    }
+    free(sums);
     free(sorted);
 }

@@ -17,7 +17,7 @@
 #define ALIGNMENT 256u /* as cudaMalloc promises */
 
 unsigned char *mem_bytes;
-unsigned char *mem_states;
+unsigned char *mem_written;
 
 struct allocation {
     uint64_t address;
@@ -121,7 +121,7 @@ void mem_start(void)
 {
     reserve((void *)MEM_BASE, MEM_BYTES, PROT_NONE, MAP_FIXED_NOREPLACE);
     mem_bytes = reserve(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, 0);
-    mem_states = reserve(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, 0);
+    mem_written = reserve(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, 0);
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, &memory.previous);
 }
@@ -139,7 +139,6 @@ void *mem_new(size_t bytes, bool variable)
     memory.all[memory.count++] = (struct allocation){
         .address = address, .bytes = bytes, .variable = variable, .site = sim_current_site()};
     memory.used += bytes;
-    memset(mem_states + (address - MEM_BASE), MEM_LIVE, bytes);
     return (void *)address;
 }
 
@@ -156,7 +155,7 @@ bool mem_free(const char *who, void *p)
     }
     a->freed = true;
     memory.used -= a->bytes;
-    mem_clear(mem_states + (a->address - MEM_BASE), a->bytes);
+    mem_clear(mem_written + (a->address - MEM_BASE), a->bytes);
     mem_clear(mem_bytes + (a->address - MEM_BASE), a->bytes);
     race_forget(a->address - MEM_BASE, a->bytes);
     return true;
@@ -188,57 +187,75 @@ size_t mem_used(void)
     return memory.used;
 }
 
-/* The first of n states that lacks a bit of `wanted`; n if none does. */
-static size_t first_without(const unsigned char *states, size_t n, unsigned char wanted)
+/* The first of n bytes that nothing has written; n if there is none. */
+static size_t first_unwritten(const unsigned char *written, size_t n)
 {
-    const uint64_t all = 0x0101010101010101u * wanted;
     size_t i = 0;
     uint64_t eight;
     for (; i + 8 <= n; i += 8) {
-        memcpy(&eight, states + i, 8);
-        if ((eight & all) != all) {
+        memcpy(&eight, written + i, 8);
+        if (eight != 0x0101010101010101u) {
             break;
         }
     }
-    while (i < n && (states[i] & wanted) == wanted) {
+    while (i < n && written[i]) {
         i++;
     }
     return i;
 }
 
+/* The first of n bytes that does not belong to the allocation that p points into. */
+static size_t first_foreign(uint64_t p, size_t n)
+{
+    const struct allocation *a = find(p);
+    if (!a || a->freed || p >= a->address + a->bytes) {
+        return 0;
+    }
+    const size_t own = a->address + a->bytes - p;
+    return own < n ? own : n;
+}
+
 bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
 {
     char text[128];
+    const uint64_t address = (uint64_t)p;
     if (n == 0) {
         return true;
     }
     if (!mem_is_device(p)) {
         sim_report("%s: %p is not device memory: %s", who, p,
-                   mem_describe((uint64_t)p, text, sizeof text));
+                   mem_describe(address, text, sizeof text));
         return false;
     }
-    const unsigned char *state = mem_states + ((uint64_t)p - MEM_BASE);
-    const size_t i =
-        first_without(state, n, access == MEM_WRITE ? MEM_LIVE : MEM_LIVE | MEM_WRITTEN);
-    if (i == n) {
-        return true;
+    size_t i = first_foreign(address, n);
+    if (i < n) {
+        sim_report("%s: %s of %zu bytes at %p: %s", who,
+                   mem_is_freed(address + i) ? "use after free" : "out of bounds", n, p,
+                   mem_describe(address + i, text, sizeof text));
+        return false;
     }
-    sim_report("%s: %s of %zu bytes at %p: %s", who,
-               mem_is_freed((uint64_t)p + i) ? "use after free"
-               : !(state[i] & MEM_LIVE)      ? "out of bounds"
-                                             : "read of what nothing has written",
-               n, p, mem_describe((uint64_t)p + i, text, sizeof text));
-    return false;
+    i = access == MEM_READ ? first_unwritten(mem_written + (address - MEM_BASE), n) : n;
+    if (i < n) {
+        sim_report("%s: read of what nothing has written, of %zu bytes at %p: %s", who, n, p,
+                   mem_describe(address + i, text, sizeof text));
+        return false;
+    }
+    return true;
 }
 
 void mem_mark_written(const void *p, size_t n)
 {
-    memset(mem_states + ((uint64_t)p - MEM_BASE), MEM_LIVE | MEM_WRITTEN, n);
+    memset(mem_written + ((uint64_t)p - MEM_BASE), 1, n);
 }
 
 void mem_mark_unwritten(const void *p, size_t n)
 {
-    memset(mem_states + ((uint64_t)p - MEM_BASE), MEM_LIVE, n);
+    memset(mem_written + ((uint64_t)p - MEM_BASE), 0, n);
+}
+
+bool mem_is_live(uint64_t address, size_t n)
+{
+    return first_foreign(address, n) == n;
 }
 
 bool mem_is_pinned(const void *p)

@@ -2,9 +2,9 @@
  *
  * Device addresses lie in one reserved range that the host can neither read nor write, so host code
  * that follows a device pointer faults at once. The bytes themselves are kept in a second mapping,
- * and one byte of state for each of them in a third. Addresses are never used again, and a red zone
- * as large as the allocation follows it, so that a late or wild pointer always meets bytes that are
- * known to be nobody's. What nothing has written needs no pattern: to read it is reported.
+ * and for each of them in a third whether anything has written it: a written byte is a live one.
+ * Addresses are never used again, and a red zone as large as the allocation follows it, so that a
+ * late or wild pointer always meets bytes that are known to be nobody's.
  */
 #ifndef VOV_TESTS_CUDASIM_MEM_H
 #define VOV_TESTS_CUDASIM_MEM_H
@@ -16,13 +16,12 @@
 #define MEM_BASE 0x200000000000u
 #define MEM_BYTES ((uint64_t)1 << 40)
 
-/* The state of a byte; 0 if it is nobody's. */
-enum mem_state { MEM_LIVE = 1, MEM_WRITTEN = 2 };
-
 enum mem_access { MEM_READ, MEM_WRITE };
 
-extern unsigned char *mem_bytes;  /* byte i of the device is mem_bytes[address - MEM_BASE] */
-extern unsigned char *mem_states; /* and its state, mem_states[address - MEM_BASE] */
+/* The byte at an address is mem_bytes[address - MEM_BASE]; mem_written[...] is 1 if it was written.
+ */
+extern unsigned char *mem_bytes;
+extern unsigned char *mem_written;
 
 /* Maps the memory and catches the faults of the host. */
 void mem_start(void);
@@ -55,6 +54,9 @@ bool mem_check(const char *who, const void *p, size_t n, enum mem_access access)
 
 void mem_mark_written(const void *p, size_t n);
 void mem_mark_unwritten(const void *p, size_t n);
+
+/* Whether all of n bytes belong to one allocation that is not freed. */
+bool mem_is_live(uint64_t address, size_t n);
 
 /* Whether the address is of an allocation that was freed. */
 bool mem_is_freed(uint64_t address);

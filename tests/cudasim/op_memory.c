@@ -25,38 +25,26 @@ static void report_global(const struct race_access *a)
                 mem_describe(address, text, sizeof text));
 }
 
-/* The states of up to eight bytes, and `state` for each of as many. */
-static uint64_t load_states(const unsigned char *states, unsigned bytes)
-{
-    uint64_t all = 0;
-    memcpy(&all, states, bytes);
-    return all;
-}
-
-static uint64_t spread(unsigned bytes, unsigned state)
-{
-    return (0x0101010101010101u >> (64 - 8 * bytes)) * state;
-}
-
 static unsigned char *access_global(struct warp *w, const struct race_access *a)
 {
-    unsigned char *states = mem_states + a->at;
-    const uint64_t all = load_states(states, a->bytes);
-    const uint64_t live = spread(a->bytes, MEM_LIVE);
-    const uint64_t written = spread(a->bytes, MEM_WRITTEN);
-    if ((all & live) != live) {
-        report_global(a);
-        return nowhere();
-    }
-    if (a->kind != RACE_WRITE && (all & written) != written) {
-        char text[128];
-        exec_report(w, a->in, a->lane, EXEC_UNWRITTEN,
-                    "read of %u bytes that nothing has written: %s", a->bytes,
-                    mem_describe(MEM_BASE + a->at, text, sizeof text));
-    }
-    if (a->kind != RACE_READ) {
-        const uint64_t now = all | written;
-        memcpy(states, &now, a->bytes);
+    unsigned char *written = mem_written + a->at;
+    const uint64_t all = 0x0101010101010101u >> (64 - 8 * a->bytes);
+    uint64_t now = 0;
+    memcpy(&now, written, a->bytes);
+    if (now != all) { /* else the bytes are live, too */
+        if (!mem_is_live(MEM_BASE + a->at, a->bytes)) {
+            report_global(a);
+            return nowhere();
+        }
+        if (a->kind != RACE_WRITE) {
+            char text[128];
+            exec_report(w, a->in, a->lane, EXEC_UNWRITTEN,
+                        "read of %u bytes that nothing has written: %s", a->bytes,
+                        mem_describe(MEM_BASE + a->at, text, sizeof text));
+        }
+        if (a->kind != RACE_READ) {
+            memcpy(written, &all, a->bytes);
+        }
     }
     if (sim_settings.races) {
         race_global(a);
