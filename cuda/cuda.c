@@ -17,6 +17,7 @@ bool cuda_ok(struct cuda *cu, cudaError_t code, const char *what)
     if (code != cudaSuccess) {
         err_set(&cu->be.failed, code == cudaErrorMemoryAllocation ? VOV_ENOMEM : VOV_EDEVICE,
                 "%s: %s", what, cudaGetErrorString(code));
+        cudaGetLastError(); /* or the next launch would be taken for the one that failed */
     }
     return code == cudaSuccess;
 }

@@ -17,7 +17,7 @@ objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
 ifneq ($(wildcard $(NVCC)),)
 CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh)
 CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) \
-                  $(filter $O/tests/ops/% $O/tests/net/test_device,$(TESTS)) \
+                  $(filter $O/tests/ops/% $O/tests/net/test_device%,$(TESTS)) \
                   $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
 endif
 

@@ -26,6 +26,12 @@ long cusim_calls(void);
 /* Makes the call that comes after `calls` further ones fail, once; a negative number: none. */
 void cusim_fail_after(long calls);
 
+/* From how many places of the program calls were made so far; and makes the next call from the i-th
+ * of them fail, once. Places are numbered by their first call.
+ */
+long cusim_places(void);
+void cusim_fail_place(long i);
+
 /* The name of the call that was made to fail; NULL if none was yet. */
 const char *cusim_failed_call(void);
 

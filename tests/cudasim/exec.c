@@ -147,32 +147,45 @@ static void run_warp(struct warp *w)
     }
 }
 
-static uint32_t special_value(const struct block *b, int special, uint32_t thread)
+/* What differs between the lanes of a warp; bits above the 31st are lost where they should. */
+static uint32_t lane_value(const struct block *b, int special, uint32_t thread)
 {
-    const uint32_t lane = thread % 32;
-    const uint32_t values[SPECIALS] = {
-        [SPECIAL_TID_X] = thread % b->size.x,
-        [SPECIAL_TID_Y] = thread / b->size.x % b->size.y,
-        [SPECIAL_TID_Z] = thread / (b->size.x * b->size.y),
-        [SPECIAL_NTID_X] = b->size.x,
-        [SPECIAL_NTID_Y] = b->size.y,
-        [SPECIAL_NTID_Z] = b->size.z,
-        [SPECIAL_CTAID_X] = b->id.x,
-        [SPECIAL_CTAID_Y] = b->id.y,
-        [SPECIAL_CTAID_Z] = b->id.z,
-        [SPECIAL_NCTAID_X] = b->grid.x,
-        [SPECIAL_NCTAID_Y] = b->grid.y,
-        [SPECIAL_NCTAID_Z] = b->grid.z,
-        [SPECIAL_LANE] = lane,
-        [SPECIAL_WARP] = thread / 32,
-        [SPECIAL_MASK_EQ] = 1u << lane,
-        [SPECIAL_MASK_LT] = (1u << lane) - 1,
-        [SPECIAL_MASK_LE] = (2u << lane) - 1,
-        [SPECIAL_MASK_GT] = ~((2u << lane) - 1),
-        [SPECIAL_MASK_GE] = ~((1u << lane) - 1),
-        [SPECIAL_DYNAMIC_SHARED] = (uint32_t)b->dynamic_bytes,
-    };
-    return values[special];
+    const uint32_t lane = thread % 32, own = 1u << lane, below = own - 1;
+    switch (special) {
+    case SPECIAL_TID_X:
+        return thread % b->size.x;
+    case SPECIAL_TID_Y:
+        return thread / b->size.x % b->size.y;
+    case SPECIAL_TID_Z:
+        return thread / (b->size.x * b->size.y);
+    case SPECIAL_LANE:
+        return lane;
+    case SPECIAL_WARP:
+        return thread / 32;
+    case SPECIAL_MASK_EQ:
+        return own;
+    case SPECIAL_MASK_LT:
+        return below;
+    case SPECIAL_MASK_LE:
+        return below | own;
+    case SPECIAL_MASK_GT:
+        return ~(below | own);
+    default: /* SPECIAL_MASK_GE */
+        return ~below;
+    }
+}
+
+/* What all threads of a block share; false: the lanes differ. */
+static bool block_value(const struct block *b, int special, uint32_t *value)
+{
+    const uint32_t values[] = {b->size.x, b->size.y, b->size.z, b->id.x,  b->id.y,
+                               b->id.z,   b->grid.x, b->grid.y, b->grid.z};
+    if (special >= SPECIAL_NTID_X && special <= SPECIAL_NCTAID_Z) {
+        *value = values[special - SPECIAL_NTID_X];
+        return true;
+    }
+    *value = (uint32_t)b->dynamic_bytes;
+    return special == SPECIAL_DYNAMIC_SHARED;
 }
 
 static void start_warp(struct warp *w)
@@ -185,8 +198,14 @@ static void start_warp(struct warp *w)
     memset(w->local_written, 0, 32 * (size_t)b->kernel->local_bytes);
     for (int i = 0; i < SPECIALS; i++) {
         const int32_t r = b->kernel->specials[i];
-        for (int lane = 0; lane < 32 && r != PTX_NO_OPERAND; lane++) {
-            w->registers[r].u[lane] = special_value(b, i, (uint32_t)(w->index * 32 + lane));
+        if (r == PTX_NO_OPERAND) {
+            continue;
+        }
+        uint32_t value;
+        const bool same = block_value(b, i, &value);
+        for (int lane = 0; lane < 32; lane++) {
+            w->registers[r].u[lane] =
+                same ? value : lane_value(b, i, (uint32_t)(w->index * 32 + lane));
         }
     }
 }
@@ -294,37 +313,50 @@ static void run_block(struct block *b)
     }
 }
 
+/* Memory for a block, which the next launch takes again; it is not cleared. */
+static unsigned char *block_memory(size_t bytes)
+{
+    static unsigned char *memory;
+    static size_t room;
+    if (bytes > room) {
+        free(memory);
+        memory = sim_alloc(bytes);
+        room = bytes;
+    }
+    return memory;
+}
+
+/* Takes `bytes` off the start of *memory, which stays aligned for a register. */
+static void *take(unsigned char **memory, size_t bytes)
+{
+    unsigned char *p = *memory;
+    *memory += (bytes + sizeof(union reg) - 1) / sizeof(union reg) * sizeof(union reg);
+    return p;
+}
+
 static void open_block(struct block *b)
 {
     const struct kernel *k = b->kernel;
+    const size_t local = 32 * (size_t)k->local_bytes, slack = 3 * sizeof(union reg);
     b->threads = (int)(b->size.x * b->size.y * b->size.z);
     b->warp_count = (b->threads + 31) / 32;
-    b->shared = sim_alloc(b->shared_bytes);
-    b->shared_written = sim_alloc(b->shared_bytes);
-    b->warps = sim_alloc((size_t)b->warp_count * sizeof *b->warps);
+    const size_t warps = (size_t)b->warp_count;
+    unsigned char *memory =
+        block_memory(2 * b->shared_bytes + slack + warps * sizeof *b->warps +
+                     warps * (k->registers * sizeof(union reg) + 2 * local + slack));
+    b->shared = take(&memory, b->shared_bytes);
+    b->shared_written = take(&memory, b->shared_bytes);
+    b->warps = take(&memory, warps * sizeof *b->warps);
     for (int i = 0; i < b->warp_count; i++) {
         struct warp *w = &b->warps[i];
-        w->block = b;
-        w->index = i;
-        w->registers = sim_alloc(k->registers * sizeof *w->registers);
-        w->local = sim_alloc(32 * (size_t)k->local_bytes);
-        w->local_written = sim_alloc(32 * (size_t)k->local_bytes);
+        *w = (struct warp){.block = b, .index = i};
+        w->registers = take(&memory, k->registers * sizeof *w->registers);
+        w->local = take(&memory, local);
+        w->local_written = take(&memory, local);
     }
 }
 
-static void close_block(struct block *b)
-{
-    for (int i = 0; i < b->warp_count; i++) {
-        free(b->warps[i].registers);
-        free(b->warps[i].local);
-        free(b->warps[i].local_written);
-    }
-    free(b->warps);
-    free(b->shared);
-    free(b->shared_written);
-}
-
-void exec_grid(const struct kernel *k, struct dims grid, struct dims size, const void *params,
+void exec_grid(struct kernel *k, struct dims grid, struct dims size, const void *params,
                size_t dynamic_bytes)
 {
     struct block b = {.kernel = k,
@@ -343,6 +375,20 @@ void exec_grid(const struct kernel *k, struct dims grid, struct dims size, const
                              (uint32_t)(n / ((uint64_t)grid.x * grid.y))};
         b.number = (uint32_t)n;
         run_block(&b);
+        k->steps += b.steps;
     }
-    close_block(&b);
+    k->launches++;
+}
+
+static void print_kernel(struct kernel *k)
+{
+    if (k->launches > 0) {
+        fprintf(stderr, "cusim: %12llu instructions of warps in %6llu launches of %s\n",
+                (unsigned long long)k->steps, (unsigned long long)k->launches, k->name);
+    }
+}
+
+void exec_print_profile(void)
+{
+    ptx_each_kernel(print_kernel);
 }

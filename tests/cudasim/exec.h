@@ -39,8 +39,11 @@ struct block {
 };
 
 /* Runs a whole grid. The kernel's instructions were read. */
-void exec_grid(const struct kernel *k, struct dims grid, struct dims size, const void *params,
+void exec_grid(struct kernel *k, struct dims grid, struct dims size, const void *params,
                size_t dynamic_bytes);
+
+/* Prints what each kernel ran so far. */
+void exec_print_profile(void);
 
 /* Kinds of reports: an instruction makes one of each kind only. */
 enum exec_kind {

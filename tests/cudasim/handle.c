@@ -1,8 +1,9 @@
-/* handle.c - the list of the libraries' live objects. */
+/* handle.c - the table of the libraries' live objects. */
 #include "handle.h"
 
 #include "sim.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,19 @@ struct handle {
     max_align_t object[];
 };
 
-static struct handle *handles;
+/* By their addresses; the newest of a bucket first. */
+#define BUCKETS 4096u
+static struct handle *buckets[BUCKETS];
+
+static struct handle **bucket_of(const void *p)
+{
+    return &buckets[((uintptr_t)p >> 4) * 0x9e3779b1u % BUCKETS];
+}
 
 /* The link to the object's handle; to NULL if there is none. */
 static struct handle **find(const char *kind, const void *p)
 {
-    struct handle **h = &handles;
+    struct handle **h = bucket_of(p);
     while (*h && ((*h)->object != p || strcmp((*h)->kind, kind) != 0)) {
         h = &(*h)->next;
     }
@@ -30,8 +38,9 @@ void *handle_new(const char *kind, size_t bytes)
     struct handle *h = sim_alloc(sizeof *h + bytes);
     h->kind = kind;
     h->site = sim_current_site();
-    h->next = handles;
-    handles = h;
+    struct handle **bucket = bucket_of(h->object);
+    h->next = *bucket;
+    *bucket = h;
     return h->object;
 }
 
@@ -58,26 +67,37 @@ void handle_free(const char *kind, void *p)
 
 void handle_each(const char *kind, void (*f)(void *object, void *context), void *context)
 {
-    for (struct handle *h = handles; h; h = h->next) {
-        if (strcmp(h->kind, kind) == 0) {
-            f(h->object, context);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct handle *h = buckets[i]; h; h = h->next) {
+            if (!kind || strcmp(h->kind, kind) == 0) {
+                f(h->object, context);
+            }
         }
     }
 }
 
+static void count(void *object, void *n)
+{
+    (void)object;
+    ++*(size_t *)n;
+}
+
 size_t handle_alive(void)
 {
-    size_t alive = 0;
-    for (const struct handle *h = handles; h; h = h->next) {
-        alive++;
-    }
-    return alive;
+    size_t n = 0;
+    handle_each(NULL, count, &n);
+    return n;
+}
+
+static void report_leak(void *object, void *unused)
+{
+    char place[160];
+    const struct handle *h = (struct handle *)((char *)object - offsetof(struct handle, object));
+    (void)unused;
+    sim_report_at(site_place(h->site, place, sizeof place), "leak: one %s", h->kind);
 }
 
 void handle_report_leaks(void)
 {
-    for (const struct handle *h = handles; h; h = h->next) {
-        char place[160];
-        sim_report_at(site_place(h->site, place, sizeof place), "leak: one %s", h->kind);
-    }
+    handle_each(NULL, report_leak, NULL);
 }

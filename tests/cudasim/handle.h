@@ -15,7 +15,7 @@ void *handle_get(const char *kind, const void *p);
 /* Ends an object; a report if it is none. */
 void handle_free(const char *kind, void *p);
 
-/* Calls f with each live object of the kind. */
+/* Calls f with each live object of the kind; NULL: of all kinds. */
 void handle_each(const char *kind, void (*f)(void *object, void *context), void *context);
 
 size_t handle_alive(void);

@@ -119,11 +119,10 @@ static void each(struct warp *w, const struct instruction *in, uint32_t lanes, f
     for (uint32_t rest = lanes; rest; rest &= rest - 1) {
         const int lane = exec_first(rest);
         unsigned char *p = op_access(w, in, lane, op_address(w, in, lane), bytes, RACE_ATOMIC);
-        uint64_t old = 0;
-        memcpy(&old, p, bytes);
+        const uint64_t old = op_bits(p, bytes);
         const uint64_t new = f(in->type, old, operand(w, in, gives, lane, bytes),
                                operand(w, in, gives + 1, lane, bytes));
-        memcpy(p, &new, bytes);
+        op_set_bits(p, bytes, new);
         if (gives && bytes == 8) {
             exec_operand(w, in, 0)->U[lane] = old;
         } else if (gives) {

@@ -29,9 +29,7 @@ static unsigned char *access_global(struct warp *w, const struct race_access *a)
 {
     unsigned char *written = mem_written + a->at;
     const uint64_t all = 0x0101010101010101u >> (64 - 8 * a->bytes);
-    uint64_t now = 0;
-    memcpy(&now, written, a->bytes);
-    if (now != all) { /* else the bytes are live, too */
+    if (op_bits(written, a->bytes) != all) { /* else the bytes are live, too */
         if (!mem_is_live(MEM_BASE + a->at, a->bytes)) {
             report_global(a);
             return nowhere();
@@ -43,7 +41,7 @@ static unsigned char *access_global(struct warp *w, const struct race_access *a)
                         mem_describe(MEM_BASE + a->at, text, sizeof text));
         }
         if (a->kind != RACE_READ) {
-            memcpy(written, &all, a->bytes);
+            op_set_bits(written, a->bytes, all);
         }
     }
     if (sim_settings.races) {
@@ -174,9 +172,7 @@ OP(load)
             for (int i = 0; i < in->vector; i++) {
                 const unsigned char *p =
                     op_access(w, in, l, address + bytes * (unsigned)i, bytes, RACE_READ);
-                uint64_t bits = 0;
-                memcpy(&bits, p, bytes);
-                op_put(w, in, i, l, in->type, bits);
+                op_put(w, in, i, l, in->type, op_bits(p, bytes));
             }
         }
     });
@@ -191,8 +187,7 @@ OP(store)
             for (int i = 0; i < in->vector; i++) {
                 unsigned char *p =
                     op_access(w, in, l, address + bytes * (unsigned)i, bytes, RACE_WRITE);
-                const uint64_t value = op_get(w, in, i, l, in->type);
-                memcpy(p, &value, bytes);
+                op_set_bits(p, bytes, op_get(w, in, i, l, in->type));
             }
         }
     });

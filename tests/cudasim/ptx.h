@@ -34,6 +34,17 @@ enum ptx_type {
     PTX_PRED
 };
 
+/* A predicate has a bit for each lane, and none in memory. */
+static inline size_t ptx_type_bytes(enum ptx_type type)
+{
+    static const uint8_t bytes[] = {
+        [PTX_B8] = 1,  [PTX_U8] = 1,  [PTX_S8] = 1,    [PTX_B16] = 2,    [PTX_U16] = 2,
+        [PTX_S16] = 2, [PTX_F16] = 2, [PTX_BF16] = 2,  [PTX_B32] = 4,    [PTX_U32] = 4,
+        [PTX_S32] = 4, [PTX_F32] = 4, [PTX_F16X2] = 4, [PTX_BF16X2] = 4, [PTX_B64] = 8,
+        [PTX_U64] = 8, [PTX_S64] = 8, [PTX_F64] = 8,   [PTX_PRED] = 0};
+    return bytes[type];
+}
+
 enum ptx_space { PTX_GENERIC, PTX_GLOBAL, PTX_SHARED, PTX_LOCAL, PTX_PARAM, PTX_CONST };
 
 /* What only the scheduler can do; FLOW_NONE is an instruction with a function. */
@@ -148,6 +159,7 @@ struct kernel {
     struct ptx_param *params;
     size_t param_count;
     uint32_t param_bytes, shared_bytes, local_bytes;
+    uint64_t launches, steps; /* so far, for CUSIM_PROFILE */
     struct kernel *next;
 };
 
@@ -169,9 +181,10 @@ void ptx_read_kernel(struct kernel *k);
 /* The device address of a variable; NULL if there is none. */
 void *ptx_find_variable(struct ptx_module *m, const char *name);
 
+/* Calls f with each kernel of the program. */
+void ptx_each_kernel(void (*f)(struct kernel *k));
+
 /* "file.cu:12" of an instruction: the innermost place in the program's own files. */
 const char *ptx_place(const struct ptx_module *m, uint32_t location, char *text, size_t size);
-
-size_t ptx_type_bytes(enum ptx_type type);
 
 #endif

@@ -13,13 +13,11 @@
 static const struct {
     const char *name;
     enum ptx_type type;
-    size_t bytes;
-} types[] = {
-    {"b8", PTX_B8, 1},       {"u8", PTX_U8, 1},         {"s8", PTX_S8, 1},    {"b16", PTX_B16, 2},
-    {"u16", PTX_U16, 2},     {"s16", PTX_S16, 2},       {"f16", PTX_F16, 2},  {"bf16", PTX_BF16, 2},
-    {"b32", PTX_B32, 4},     {"u32", PTX_U32, 4},       {"s32", PTX_S32, 4},  {"f32", PTX_F32, 4},
-    {"f16x2", PTX_F16X2, 4}, {"bf16x2", PTX_BF16X2, 4}, {"b64", PTX_B64, 8},  {"u64", PTX_U64, 8},
-    {"s64", PTX_S64, 8},     {"f64", PTX_F64, 8},       {"pred", PTX_PRED, 0}};
+} types[] = {{"b8", PTX_B8},       {"u8", PTX_U8},         {"s8", PTX_S8},    {"b16", PTX_B16},
+             {"u16", PTX_U16},     {"s16", PTX_S16},       {"f16", PTX_F16},  {"bf16", PTX_BF16},
+             {"b32", PTX_B32},     {"u32", PTX_U32},       {"s32", PTX_S32},  {"f32", PTX_F32},
+             {"f16x2", PTX_F16X2}, {"bf16x2", PTX_BF16X2}, {"b64", PTX_B64},  {"u64", PTX_U64},
+             {"s64", PTX_S64},     {"f64", PTX_F64},       {"pred", PTX_PRED}};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -31,16 +29,6 @@ enum ptx_type ptx_type_named(struct slice name)
         }
     }
     return PTX_NONE;
-}
-
-size_t ptx_type_bytes(enum ptx_type type)
-{
-    for (size_t i = 0; i < COUNT(types); i++) {
-        if (types[i].type == type) {
-            return types[i].bytes;
-        }
-    }
-    return 0;
 }
 
 /* The words with a dot before a name: ".ptr .global .align 1" tells of what a pointer points to. */
@@ -269,9 +257,10 @@ static void read_entry(struct ptx_module *m, struct scanner *s)
     scan_skip_block(s);
 }
 
+static struct ptx_module *modules;
+
 struct ptx_module *ptx_open(const char *text, size_t bytes)
 {
-    static struct ptx_module *modules;
     struct ptx_module *m = sim_alloc(sizeof *m);
     m->next = modules;
     modules = m;
@@ -310,6 +299,15 @@ struct kernel *ptx_find_kernel(struct ptx_module *m, const char *name)
         k = k->next;
     }
     return k;
+}
+
+void ptx_each_kernel(void (*f)(struct kernel *k))
+{
+    for (struct ptx_module *m = modules; m; m = m->next) {
+        for (struct kernel *k = m->kernels; k; k = k->next) {
+            f(k);
+        }
+    }
 }
 
 void *ptx_find_variable(struct ptx_module *m, const char *name)

@@ -258,7 +258,7 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
 
 /* A launch in a queue; the parameters follow. */
 struct launch {
-    const struct kernel *kernel;
+    struct kernel *kernel;
     struct dims grid, block;
     size_t shared;
     max_align_t params[];

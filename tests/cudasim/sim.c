@@ -2,10 +2,12 @@
  */
 #include "sim.h"
 
+#include "exec.h"
 #include "handle.h"
 #include "mem.h"
 #include "stream.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +23,9 @@ static struct {
     long calls;
     const char *failed;
     sim_site site;
+    sim_site *places; /* where calls come from */
+    long place_count;
+    sim_site failing; /* of them; NULL: none */
     uint64_t random;
     pthread_mutex_t mutex;
 } state;
@@ -74,19 +79,32 @@ void sim_set_site(sim_site site)
     state.site = site;
 }
 
+static void remember(sim_site site)
+{
+    for (long i = 0; i < state.place_count; i++) {
+        if (state.places[i] == site) {
+            return;
+        }
+    }
+    state.places = sim_grow(state.places, (size_t)state.place_count, sizeof *state.places);
+    state.places[state.place_count++] = site;
+}
+
 bool sim_call(const char *api, sim_site site)
 {
     state.calls++;
     state.site = site;
+    remember(site);
     if (sim_settings.trace) {
         char place[160];
         fprintf(stderr, "cusim: call %ld %s at %s\n", state.calls, api,
                 site_place(site, place, sizeof place));
     }
-    if (state.calls != sim_settings.fail_at) {
+    if (state.calls != sim_settings.fail_at && site != state.failing) {
         return false;
     }
     state.failed = api;
+    state.failing = NULL;
     return true;
 }
 
@@ -149,6 +167,18 @@ long cusim_calls(void)
 void cusim_fail_after(long calls)
 {
     sim_settings.fail_at = calls < 0 ? 0 : state.calls + calls + 1;
+    state.failing = NULL;
+    state.failed = NULL;
+}
+
+long cusim_places(void)
+{
+    return state.place_count;
+}
+
+void cusim_fail_place(long i)
+{
+    state.failing = i >= 0 && i < state.place_count ? state.places[i] : NULL;
     state.failed = NULL;
 }
 
@@ -202,6 +232,9 @@ static void at_end(void)
     if (sim_settings.count) {
         fprintf(stderr, "cusim: %ld calls\n", state.calls);
     }
+    if (sim_settings.profile) {
+        exec_print_profile();
+    }
     if (state.reports > 0) {
         fprintf(stderr, "cusim: %d reports\n", state.reports);
         fflush(NULL);
@@ -216,9 +249,12 @@ __attribute__((constructor(101))) static void at_start(void)
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&state.mutex, &recursive);
+    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* a launch takes memory that the next takes again */
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     sim_settings.deferred = number("CUSIM_DEFER", 1) != 0;
     sim_settings.races = number("CUSIM_RACE", 1) != 0;
     sim_settings.trace = number("CUSIM_TRACE", 0) != 0;
+    sim_settings.profile = number("CUSIM_PROFILE", 0) != 0;
     sim_settings.count = number("CUSIM_COUNT", 0) != 0;
     sim_settings.steps = (uint64_t)number("CUSIM_STEPS", 1 << 28);
     sim_settings.memory = (size_t)number("CUSIM_MEMORY", 8192) << 20;

@@ -16,6 +16,7 @@ struct sim_settings {
     bool count;    /* CUSIM_COUNT=1: print the number of calls at the end */
     enum cusim_order order; /* CUSIM_ORDER=forward, reversed, random or random:SEED */
     uint64_t seed;
+    bool profile;   /* CUSIM_PROFILE=1: at the end, what each kernel ran */
     uint64_t steps; /* CUSIM_STEPS: warp instructions after which a block "does not end" */
     size_t memory;  /* CUSIM_MEMORY: bytes of device memory, given in MiB */
     long fail_at;   /* CUSIM_FAIL=n: the n-th call fails; 0: none */
