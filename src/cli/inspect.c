@@ -61,7 +61,8 @@ static enum vov_status summarize(const struct params *p, const struct tensor *t,
     return VOV_OK;
 }
 
-static void put_summary(struct buf *b, const struct tensor *t, const struct summary *s, bool as_json)
+static void put_summary(struct buf *b, const struct tensor *t, const struct summary *s,
+                        bool as_json)
 {
     const struct shape h = t->shape;
 

@@ -50,7 +50,8 @@ static bool is_concat(const struct tensor *t)
     return t->producer != NULL && t->producer->type == &op_concat;
 }
 
-/* Takes t apart, into origins. Concats are nested as deep as blocks are long: a stack of its own. */
+/* Takes t apart, into origins. Concats are nested as deep as blocks are long: a stack of its own.
+ */
 static bool take_apart(struct tensor *t, struct pieces *out)
 {
     struct piece stack[MOST_SOURCES] = {{t, 0}};

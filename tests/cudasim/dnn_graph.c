@@ -153,7 +153,7 @@ static const char *read_pointwise(const struct descriptor *d, struct dnn_op *op)
     struct descriptor *f = NULL;
     const char *wrong = read_inner(d, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, &op->x);
     op->kind = DNN_POINTWISE;
-    op->upper = INFINITY;
+    op->upper = (double)INFINITY;
     wrong = wrong ? wrong : read_inner(d, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, &op->y);
     op->has_w = dnn_find(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC) != NULL;
     if (op->has_w && !wrong) {
