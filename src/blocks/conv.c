@@ -93,7 +93,12 @@ static enum vov_status deconv_build(struct builder *b, const void *keys, struct 
     const struct deconv_keys *k = keys;
     const enum act act = (enum act)k->activation;
     const struct conv_attr a = {
-        .d = {k->size, k->size, k->stride, k->padding, 1, 1},
+        .d = {.kh = k->size,
+              .kw = k->size,
+              .stride = k->stride,
+              .pad = k->padding,
+              .dilation = 1,
+              .groups = 1},
         .out_c = k->filters,
         .bias = k->bias && !k->batch_normalize,
     };

@@ -103,8 +103,9 @@ static enum vov_status tcb_check(const struct builder *b, const struct tensor *x
 static enum vov_status tcb_up(struct builder *b, const struct tcb_names *s,
                               const struct tcb_block *block, struct tensor **y, struct err *err)
 {
-    const struct conv_attr up = {
-        .d = {2, 2, 2, 0, 1, 1}, .out_c = block->channels, .init = init_normal(block->init)};
+    const struct conv_attr up = {.d = {.kh = 2, .kw = 2, .stride = 2, .dilation = 1, .groups = 1},
+                                 .out_c = block->channels,
+                                 .init = init_normal(block->init)};
     struct tensor *top = block->top;
 
     TRY(build_op(b, &(struct brick){&op_deconv, s->up, &up}, &top, 1, y, err));

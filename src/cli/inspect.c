@@ -46,7 +46,7 @@ static enum vov_status summarize(const struct params *p, const struct tensor *t,
         return err_nomem(err, n * sizeof *v);
     }
     params_get(p, p->val, t, v);
-    *s = (struct summary){.least = INFINITY, .most = -INFINITY};
+    *s = (struct summary){.least = (double)INFINITY, .most = -(double)INFINITY};
     for (size_t i = 0; i < n; i++) {
         sum += (double)v[i];
         s->least = fmin(s->least, (double)v[i]);

@@ -115,7 +115,7 @@ static void XMLCALL on_start(void *user, const XML_Char *tag, const XML_Char **a
     snprintf(v->path + n, sizeof v->path - n, "/%s", tag);
     v->n_value = 0;
     if (strcmp(v->path, "/annotation/object") == 0) {
-        v->object = (struct object){.edge = {NAN, NAN, NAN, NAN}};
+        v->object = (struct object){.edge = {(double)NAN, (double)NAN, (double)NAN, (double)NAN}};
     }
 }
 
@@ -231,8 +231,8 @@ static void finish_truth(const struct item *it)
     for (int i = 0; i < it->n_truth; i++) {
         struct truth *t = &it->truth[i];
         const double *b = t->bbox;
-        const double w = it->width > 0 ? it->width : INFINITY;
-        const double h = it->height > 0 ? it->height : INFINITY;
+        const double w = it->width > 0 ? it->width : (double)INFINITY;
+        const double h = it->height > 0 ? it->height : (double)INFINITY;
         t->box = (struct box){(real)fmax(0, b[0]), (real)fmax(0, b[1]), (real)fmin(w, b[0] + b[2]),
                               (real)fmin(h, b[1] + b[3])};
         if (!(t->box.x1 > t->box.x0 && t->box.y1 > t->box.y0)) {
