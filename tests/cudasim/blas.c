@@ -1,4 +1,5 @@
-/* blas.c - the part of cuBLAS that the program uses: products of matrices of floats, which are
+/*
+ * blas.c - the part of cuBLAS that the program uses: products of matrices of floats, which are
  * column-major, alone or in a batch with strides between them.
  */
 #include "half.h"

@@ -1,4 +1,6 @@
-/* case.cuh - what the tests that are written in CUDA share: memory on the device, and comparing. */
+/*
+ * case.cuh - what the tests that are written in CUDA share: memory on the device, and comparing.
+ */
 #ifndef VOV_TESTS_CUDASIM_CASE_CUH
 #define VOV_TESTS_CUDASIM_CASE_CUH
 

@@ -1,4 +1,5 @@
-/* cusim.h - what a test may ask of the simulated GPU. A program that runs with the simulator in the
+/*
+ * cusim.h - what a test may ask of the simulated GPU. A program that runs with the simulator in the
  * place of the CUDA libraries needs none of it: reports go to stderr and turn the exit code into
  * CUSIM_EXIT. docs/cuda-simulator.md tells about the environment variables.
  */

@@ -1,4 +1,5 @@
-/* dnn.h - the inside of the simulated cuDNN: its graph API, for convolutions with what may follow.
+/*
+ * dnn.h - the inside of the simulated cuDNN: its graph API, for convolutions with what may follow.
  *
  * A descriptor keeps its attributes as they were set. When an execution plan is finalised, its
  * graph is read into a program: operations on tensors that are known by their numbers.

@@ -1,4 +1,5 @@
-/* dnn_conv.c - convolutions on packed floats: x [n, h, w, c], w [k, r, s, c/groups], y [n, h', w',
+/*
+ * dnn_conv.c - convolutions on packed floats: x [n, h, w, c], w [k, r, s, c/groups], y [n, h', w',
  * k]. The three passes are the same sum, sorted by what it is of.
  */
 #include "dnn.h"

@@ -1,4 +1,5 @@
-/* dnn_descriptor.c - making, setting, finalising and ending the descriptors of cuDNN's graph API.
+/*
+ * dnn_descriptor.c - making, setting, finalising and ending the descriptors of cuDNN's graph API.
  * An attribute of a wrong type or number, or one that is missing, is reported.
  */
 #include "dnn.h"

@@ -1,4 +1,5 @@
-/* dnn_graph.c - what descriptors mean: tensors, operations and graphs of them, and which engine can
+/*
+ * dnn_graph.c - what descriptors mean: tensors, operations and graphs of them, and which engine can
  * run which.
  */
 #include "dnn.h"

@@ -1,4 +1,5 @@
-/* dnn_run.c - cuDNN's handles, and the running of execution plans: operation by operation, on
+/*
+ * dnn_run.c - cuDNN's handles, and the running of execution plans: operation by operation, on
  * packed floats, when the stream gets there.
  */
 #include "dnn.h"

@@ -1,4 +1,6 @@
-/* dnn_tensor.c - tensors in device memory, of any strides, as packed arrays of float. */
+/*
+ * dnn_tensor.c - tensors in device memory, of any strides, as packed arrays of float.
+ */
 #include "dnn.h"
 #include "half.h"
 #include "mem.h"

@@ -1,4 +1,5 @@
-/* exec.c - runs grids: blocks in the order asked for, their warps from barrier to barrier, lanes of
+/*
+ * exec.c - runs grids: blocks in the order asked for, their warps from barrier to barrier, lanes of
  * a warp together wherever they are at the same place.
  */
 #include "exec.h"

@@ -1,4 +1,5 @@
-/* exec.h - a block of threads while it runs. Blocks run one after the other, the warps of a block
+/*
+ * exec.h - a block of threads while it runs. Blocks run one after the other, the warps of a block
  * in turns from barrier to barrier. The 32 lanes of a warp each have their place in the program;
  * those at the lowest place run together until they meet others, so that lanes that parted join
  * again.

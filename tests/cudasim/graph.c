@@ -1,4 +1,6 @@
-/* graph.c - stream capture and graphs. */
+/*
+ * graph.c - stream capture and graphs.
+ */
 #include "stream_impl.h"
 
 #include "handle.h"

@@ -1,4 +1,5 @@
-/* graph.cuh - convolutions by cuDNN's graph API for the tests of the simulator: descriptors made,
+/*
+ * graph.cuh - convolutions by cuDNN's graph API for the tests of the simulator: descriptors made,
  * set and finalised one by one, as a program does.
  */
 #ifndef VOV_TESTS_CUDASIM_GRAPH_CUH

@@ -1,4 +1,6 @@
-/* half.h - the two 16-bit floats: IEEE half and bfloat16, rounded to the nearest, ties to even. */
+/*
+ * half.h - the two 16-bit floats: IEEE half and bfloat16, rounded to the nearest, ties to even.
+ */
 #ifndef VOV_TESTS_CUDASIM_HALF_H
 #define VOV_TESTS_CUDASIM_HALF_H
 

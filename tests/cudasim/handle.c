@@ -1,4 +1,6 @@
-/* handle.c - the table of the libraries' live objects. */
+/*
+ * handle.c - the table of the libraries' live objects.
+ */
 #include "handle.h"
 
 #include "sim.h"

@@ -1,4 +1,5 @@
-/* handle.h - objects that the libraries hand out (streams, events, descriptors): each is found
+/*
+ * handle.h - objects that the libraries hand out (streams, events, descriptors): each is found
  * again by its address and kind, so that a dead or foreign one is reported and not followed.
  */
 #ifndef VOV_TESTS_CUDASIM_HANDLE_H

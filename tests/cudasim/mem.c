@@ -1,4 +1,6 @@
-/* mem.c - allocations of the simulated GPU, the state of their bytes, and pinned host memory. */
+/*
+ * mem.c - allocations of the simulated GPU, the state of their bytes, and pinned host memory.
+ */
 #include "mem.h"
 
 #include "race.h"

@@ -1,4 +1,5 @@
-/* mem.h - the memory of the simulated GPU.
+/*
+ * mem.h - the memory of the simulated GPU.
  *
  * Device addresses lie in one reserved range that the host can neither read nor write, so host code
  * that follows a device pointer faults at once. The bytes themselves are kept in a second mapping,

@@ -1,4 +1,6 @@
-/* op.c - finds the function of an instruction, and those that are in no table. */
+/*
+ * op.c - finds the function of an instruction, and those that are in no table.
+ */
 #include "op.h"
 
 #include "exec.h"

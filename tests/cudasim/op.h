@@ -1,4 +1,5 @@
-/* op.h - the tables of instructions. A key is the opcode, the modifiers that change the result, and
+/*
+ * op.h - the tables of instructions. A key is the opcode, the modifiers that change the result, and
  * the type: "mul.wide.s32", "setp.lt.f32", "add.rz.f32". Those that do not (.uni, .approx, cache
  * hints, .rn) are not in it. A key that no table has is an instruction that is not supported.
  */

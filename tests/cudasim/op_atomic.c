@@ -1,4 +1,6 @@
-/* op_atomic.c - atomic operations on memory: atom gives the old value, red does not. */
+/*
+ * op_atomic.c - atomic operations on memory: atom gives the old value, red does not.
+ */
 #include "mem.h"
 #include "op_impl.h"
 #include "op_memory.h"

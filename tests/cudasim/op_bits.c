@@ -1,4 +1,5 @@
-/* op_bits.c - bits: logic, shifts, fields, counting. Shifts by more than the width give what a
+/*
+ * op_bits.c - bits: logic, shifts, fields, counting. Shifts by more than the width give what a
  * shift bit by bit would.
  */
 #include "op_impl.h"

@@ -1,4 +1,6 @@
-/* op_compare.c - comparisons and choices. */
+/*
+ * op_compare.c - comparisons and choices.
+ */
 #include "op_impl.h"
 
 #include <math.h>

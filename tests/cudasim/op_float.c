@@ -1,4 +1,5 @@
-/* op_float.c - floats of 32 and 64 bits. The approximate functions of the GPU (ex2, lg2, sin, ...)
+/*
+ * op_float.c - floats of 32 and 64 bits. The approximate functions of the GPU (ex2, lg2, sin, ...)
  * are computed as exactly as the C library does.
  */
 #include "op_impl.h"

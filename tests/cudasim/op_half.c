@@ -1,4 +1,5 @@
-/* op_half.c - 16-bit floats, alone or two in a register. They are computed in 32 bits and rounded
+/*
+ * op_half.c - 16-bit floats, alone or two in a register. They are computed in 32 bits and rounded
  * once more at the end, which is exact for sums and products.
  */
 #include "op_impl.h"

@@ -1,4 +1,5 @@
-/* op_impl.h - how the op_*.c files write an instruction: as an expression of its operands a, b and
+/*
+ * op_impl.h - how the op_*.c files write an instruction: as an expression of its operands a, b and
  * c in a type, which a macro puts in a loop over the lanes.
  */
 #ifndef VOV_TESTS_CUDASIM_OP_IMPL_H

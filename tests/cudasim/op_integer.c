@@ -1,4 +1,5 @@
-/* op_integer.c - whole numbers: sums, products, quotients. They wrap around, and a division by zero
+/*
+ * op_integer.c - whole numbers: sums, products, quotients. They wrap around, and a division by zero
  * gives all ones, as on the GPU.
  */
 #include "op_impl.h"

@@ -1,4 +1,6 @@
-/* op_memory.c - loads and stores. */
+/*
+ * op_memory.c - loads and stores.
+ */
 #include "op_memory.h"
 
 #include "mem.h"

@@ -1,4 +1,5 @@
-/* op_memory.h - the way of every access to memory: checked for bounds, for bytes that nothing has
+/*
+ * op_memory.h - the way of every access to memory: checked for bounds, for bytes that nothing has
  * written, and for races.
  */
 #ifndef VOV_TESTS_CUDASIM_OP_MEMORY_H

@@ -1,4 +1,6 @@
-/* op_move.c - moving and converting values. */
+/*
+ * op_move.c - moving and converting values.
+ */
 #include "op_impl.h"
 
 #include "mem.h"

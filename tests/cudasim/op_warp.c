@@ -1,4 +1,5 @@
-/* op_warp.c - what the lanes of a warp do with each other: shuffles, votes, reductions, and
+/*
+ * op_warp.c - what the lanes of a warp do with each other: shuffles, votes, reductions, and
  * waiting. The lanes that the mask of such an instruction names must all take part.
  */
 #include "op_impl.h"

@@ -1,4 +1,5 @@
-/* ptx.h - a module of PTX as read: its variables, its kernels and their instructions.
+/*
+ * ptx.h - a module of PTX as read: its variables, its kernels and their instructions.
  *
  * Calls are read into the caller, so a kernel is one array of instructions; recursion is refused.
  * An instruction knows the function that performs it (op.h); one that the tables lack makes its

@@ -1,4 +1,5 @@
-/* ptx_body.c - the statements of a kernel: declarations, labels, blocks, instructions, and calls,
+/*
+ * ptx_body.c - the statements of a kernel: declarations, labels, blocks, instructions, and calls,
  * whose bodies are read in the place of the call.
  */
 #include "ptx_impl.h"

@@ -1,4 +1,6 @@
-/* ptx_impl.h - the inside of the PTX reader, for the ptx_*.c files. */
+/*
+ * ptx_impl.h - the inside of the PTX reader, for the ptx_*.c files.
+ */
 #ifndef VOV_TESTS_CUDASIM_PTX_IMPL_H
 #define VOV_TESTS_CUDASIM_PTX_IMPL_H
 

@@ -1,4 +1,6 @@
-/* ptx_instruction.c - one instruction: its predicate, its opcode with modifiers, its operands. */
+/*
+ * ptx_instruction.c - one instruction: its predicate, its opcode with modifiers, its operands.
+ */
 #include "ptx_impl.h"
 
 #include "op.h"

@@ -1,4 +1,6 @@
-/* ptx_kernel.c - one kernel while it is read: its registers, constants, names and parameters. */
+/*
+ * ptx_kernel.c - one kernel while it is read: its registers, constants, names and parameters.
+ */
 #include "ptx_impl.h"
 
 #include "sim.h"

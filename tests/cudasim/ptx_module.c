@@ -1,4 +1,5 @@
-/* ptx_module.c - the outermost level of PTX: files, variables, functions and kernels. The bodies
+/*
+ * ptx_module.c - the outermost level of PTX: files, variables, functions and kernels. The bodies
  * are passed over; a kernel's is read when it is first launched.
  */
 #include "ptx_impl.h"

@@ -1,4 +1,6 @@
-/* ptx_scan.c - the words of PTX text. */
+/*
+ * ptx_scan.c - the words of PTX text.
+ */
 #include "ptx_scan.h"
 
 #include "sim.h"

@@ -1,4 +1,5 @@
-/* ptx_scan.h - the words of PTX text. A word is a slice of the text, which lives as long as the
+/*
+ * ptx_scan.h - the words of PTX text. A word is a slice of the text, which lives as long as the
  * module.
  */
 #ifndef VOV_TESTS_CUDASIM_PTX_SCAN_H

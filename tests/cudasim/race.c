@@ -1,4 +1,6 @@
-/* race.c - the records of accesses, and what makes two of them a race. */
+/*
+ * race.c - the records of accesses, and what makes two of them a race.
+ */
 #include "race.h"
 
 #include "mem.h"

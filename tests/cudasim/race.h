@@ -1,4 +1,5 @@
-/* race.h - who touched which word of memory last.
+/*
+ * race.h - who touched which word of memory last.
  *
  * Two accesses race if at least one writes, they are not both atomic, and nothing lies between that
  * orders them: a barrier of the block, or one of the warp for lanes of the same warp. In global

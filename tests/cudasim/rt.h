@@ -1,4 +1,6 @@
-/* rt.h - what the files of the runtime API share. */
+/*
+ * rt.h - what the files of the runtime API share.
+ */
 #ifndef VOV_TESTS_CUDASIM_RT_H
 #define VOV_TESTS_CUDASIM_RT_H
 

@@ -1,4 +1,6 @@
-/* rt_device.c - the one device there is, and the last error. */
+/*
+ * rt_device.c - the one device there is, and the last error.
+ */
 #include "rt.h"
 #include "stream.h"
 

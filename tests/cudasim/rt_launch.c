@@ -1,4 +1,5 @@
-/* rt_launch.c - kernels: what the code that nvcc writes for the host calls to make them known and
+/*
+ * rt_launch.c - kernels: what the code that nvcc writes for the host calls to make them known and
  * to launch them. The fat binary holds machine code, which is passed over, and PTX, which is read.
  */
 #include "exec.h"

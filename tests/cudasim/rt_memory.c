@@ -1,4 +1,6 @@
-/* rt_memory.c - the runtime's calls on memory: allocations, copies, filling. */
+/*
+ * rt_memory.c - the runtime's calls on memory: allocations, copies, filling.
+ */
 #include "mem.h"
 #include "rt.h"
 #include "stream.h"

@@ -1,4 +1,6 @@
-/* rt_stream.c - the runtime's calls on streams, events and graphs. */
+/*
+ * rt_stream.c - the runtime's calls on streams, events and graphs.
+ */
 #include "handle.h"
 #include "rt.h"
 #include "stream.h"

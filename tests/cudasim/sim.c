@@ -1,4 +1,5 @@
-/* sim.c - settings from the environment, reports, the counting of calls and the end of the program.
+/*
+ * sim.c - settings from the environment, reports, the counting of calls and the end of the program.
  */
 #include "sim.h"
 

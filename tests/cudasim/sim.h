@@ -1,4 +1,6 @@
-/* sim.h - settings, reports and the counting of calls: what every part of the simulator shares. */
+/*
+ * sim.h - settings, reports and the counting of calls: what every part of the simulator shares.
+ */
 #ifndef VOV_TESTS_CUDASIM_SIM_H
 #define VOV_TESTS_CUDASIM_SIM_H
 

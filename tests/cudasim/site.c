@@ -1,4 +1,5 @@
-/* site.c - return addresses as "file.c:12", by way of addr2line; as the name of the program file
+/*
+ * site.c - return addresses as "file.c:12", by way of addr2line; as the name of the program file
  * and an offset where that finds nothing.
  */
 #include "sim.h"

@@ -1,4 +1,6 @@
-/* stream.c - queues of work, run as late as CUDA allows. */
+/*
+ * stream.c - queues of work, run as late as CUDA allows.
+ */
 #include "stream_impl.h"
 
 #include "handle.h"

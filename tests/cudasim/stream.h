@@ -1,4 +1,5 @@
-/* stream.h - the queues of the simulated GPU.
+/*
+ * stream.h - the queues of the simulated GPU.
  *
  * Work that is put on a stream does not run: it runs when somebody waits for it, and then only that
  * stream's, and what it waits for by events. That is the latest that CUDA allows, so a program that

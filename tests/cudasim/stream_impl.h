@@ -1,4 +1,6 @@
-/* stream_impl.h - the inside of streams, for stream.c and graph.c. */
+/*
+ * stream_impl.h - the inside of streams, for stream.c and graph.c.
+ */
 #ifndef VOV_TESTS_CUDASIM_STREAM_IMPL_H
 #define VOV_TESTS_CUDASIM_STREAM_IMPL_H
 

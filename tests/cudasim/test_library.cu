@@ -1,4 +1,5 @@
-/* Convolutions by cuDNN's graph API and products by cuBLAS, as the simulator does them, against
+/*
+ * Convolutions by cuDNN's graph API and products by cuBLAS, as the simulator does them, against
  * plain loops: all passes, layouts and slices, on every engine that the heuristics name.
  */
 #include "case.cuh"

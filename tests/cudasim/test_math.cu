@@ -1,4 +1,5 @@
-/* Functions of CUDA's mathematical library in 32 and 64 bits, roundings, and 16-bit floats: what
+/*
+ * Functions of CUDA's mathematical library in 32 and 64 bits, roundings, and 16-bit floats: what
  * nvcc makes of them, run by the simulator, against the C library.
  */
 #include "case.cuh"

@@ -1,4 +1,5 @@
-/* Kinds of memory and of access: vectors, constants, static and dynamic shared memory, local
+/*
+ * Kinds of memory and of access: vectors, constants, static and dynamic shared memory, local
  * arrays, bytes, structures as arguments, variables, calls and jumps.
  */
 #include "case.cuh"

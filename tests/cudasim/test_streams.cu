@@ -1,4 +1,5 @@
-/* Streams, events, pinned memory and captured graphs, used as they should be: a pipeline of
+/*
+ * Streams, events, pinned memory and captured graphs, used as they should be: a pipeline of
  * uploads, work and downloads on two streams, the same as a graph with two branches, and what
  * changes a graph.
  */

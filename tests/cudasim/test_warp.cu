@@ -1,4 +1,5 @@
-/* Whole numbers and bits, and what the threads of a warp and of a block do together: shuffles,
+/*
+ * Whole numbers and bits, and what the threads of a warp and of a block do together: shuffles,
  * votes, reductions, cooperative groups, atomics.
  */
 #include "case.cuh"

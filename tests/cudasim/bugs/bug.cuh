@@ -1,4 +1,5 @@
-/* bug.cuh - programs that plant bugs: `program NAME` runs one, `program NAME fixed` the same
+/*
+ * bug.cuh - programs that plant bugs: `program NAME` runs one, `program NAME fixed` the same
  * without its mistake. A comment "BUG name: text" stands before the line that must be reported:
  * bugs.sh demands a report of that file and line that holds the text, and none of the fixed one.
  */

@@ -1,4 +1,6 @@
-/* Kernels that fail by themselves, and what the simulator does not know, which it says by name. */
+/*
+ * Kernels that fail by themselves, and what the simulator does not know, which it says by name.
+ */
 #include "bug.cuh"
 
 #include <cassert>

@@ -1,4 +1,6 @@
-/* Bugs of host code: memory, its life and its kinds, and objects that are dead or left over. */
+/*
+ * Bugs of host code: memory, its life and its kinds, and objects that are dead or left over.
+ */
 #include "bug.cuh"
 
 enum { N = 256 };

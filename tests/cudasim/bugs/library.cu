@@ -1,4 +1,5 @@
-/* Bugs in the use of cuDNN and cuBLAS: descriptors, workspaces, pointers, plans that end too early.
+/*
+ * Bugs in the use of cuDNN and cuBLAS: descriptors, workspaces, pointers, plans that end too early.
  */
 #include "bug.cuh"
 

@@ -1,4 +1,5 @@
-/* Bugs of kernels on memory: bounds, alignment, bytes that nothing has written, memory of others.
+/*
+ * Bugs of kernels on memory: bounds, alignment, bytes that nothing has written, memory of others.
  */
 #include "bug.cuh"
 

@@ -1,4 +1,5 @@
-/* Bugs of order: work that is not waited for, events that are forgotten, buffers that are used
+/*
+ * Bugs of order: work that is not waited for, events that are forgotten, buffers that are used
  * again too early, and captures that hold what they cannot.
  */
 #include "bug.cuh"

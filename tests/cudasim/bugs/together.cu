@@ -1,4 +1,5 @@
-/* Bugs of threads that work together: races in shared and in global memory, barriers that not all
+/*
+ * Bugs of threads that work together: races in shared and in global memory, barriers that not all
  * reach, warp operations that lanes miss.
  */
 #include "bug.cuh"
