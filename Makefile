@@ -25,6 +25,7 @@ OPT_double  := -O2 -g -DVOV_REAL=double -Wno-double-promotion
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_aarch64 := -O2 -g
 OPT_lint-gcc    := -O2 -Werror
 OPT_lint-clang  := -O1 -Werror
 OPT_lint-double := -O1 -Werror -DVOV_REAL=double -Wno-double-promotion
@@ -107,6 +108,16 @@ $O/tests/%: tests/%.c $O/libvovall.a
 	@mkdir -p $(@D)
 	$(SAY) "  test   $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $< $O/libvovall.a $(CHECK_LIBS) $(LDLIBS)
+
+# The tests of kernels, of nothing but libc: for machines that the libraries are not here for.
+BARE_SRC := $(filter-out src/base/json%,$(filter src/base/% src/det/% src/backend/% src/cpu/%,$(SRC)))
+BARE_TESTS := $(patsubst tests/unit/%.c,$O/tests/bare/%,$(wildcard tests/unit/test_cpu_*.c))
+$O/tests/bare/%: tests/unit/%.c $(BARE_SRC:%.c=$O/%.o)
+	@mkdir -p $(@D)
+	$(SAY) "  test   $@"
+	$(Q)$(CC) $(CPPFLAGS) -Itests/bare $(CFLAGS) -o $@ $^ -lm -pthread
+
+kernel-tests: $(BARE_TESTS)
 
 # Libraries that stand in for those of a device.
 $O/tests/stub/%.so: tests/stub/%.c
@@ -191,7 +202,7 @@ help: ## This list
 include cuda/cuda.mk
 
 FORCE:
-.PHONY: bench-kernels all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
+.PHONY: bench-kernels kernel-tests all lib tests objects check test-grad asan ubsan tsan demo lint format docs install \
         uninstall clean help FORCE
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $O/src/main.d $(TESTS:=.d)
+-include $(OBJ:.o=.d) $O/src/main.d $(TESTS:=.d) $(BARE_TESTS:=.d)

@@ -1,32 +1,21 @@
 /*
- * rng.c - counter-based random numbers: number i of key k is mix(k ^ mix(i * odd + 1)), where mix
- * is the finaliser of SplitMix64 (Steele, Lea, Flood 2014; constants of Stafford's mix 13). Both
- * key and counter go through it, so that neighbours of either give unrelated numbers.
+ * rng.c - what is made of rng_at's numbers.
  */
 #include "rng.h"
 
 #include <math.h>
 
-static const uint64_t golden = 0x9e3779b97f4a7c15u;
-
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 static uint64_t next(struct rng *r)
 {
-    return mix(r->key ^ mix(++r->counter * golden));
+    return rng_at(r->key, ++r->counter);
 }
 
 struct rng rng_open(uint64_t seed, enum rng_use use, uint64_t a, uint64_t b)
 {
-    uint64_t key = mix(seed + golden);
-    key = mix(key + golden * ((uint64_t)use + 1));
-    key = mix(key + golden * (a + 1));
-    key = mix(key + golden * (b + 1));
+    uint64_t key = rng_mix(seed + RNG_ODD);
+    key = rng_mix(key + RNG_ODD * ((uint64_t)use + 1));
+    key = rng_mix(key + RNG_ODD * (a + 1));
+    key = rng_mix(key + RNG_ODD * (b + 1));
     return (struct rng){.key = key};
 }
 

@@ -9,6 +9,8 @@
 #include "plain.h"
 #include "product.h"
 
+#include <math.h>
+
 /* Numbers of one piece: few enough for all views' pieces to share the second cache. */
 enum { PIECE = 16384 };
 
@@ -143,15 +145,16 @@ static void dropout_piece(void *ctx, int chunk, int worker)
     const struct basic *j = ctx;
     const struct piece p = piece_at(j->y, chunk);
     const size_t image = (size_t)j->y.c * view_plane(j->y);
-    const real *x = view_at(j->a, p.n, 0) + p.from, gain = 1 / (1 - j->value);
+    const real *x = view_at(j->a, p.n, 0) + p.from, gain = 1 / (1 - j->value), beta = j->beta;
     real *y = view_at(j->y, p.n, 0) + p.from;
-    struct rng r = {j->key, 0};
+    const uint64_t key = j->key, first = (uint64_t)p.n * image + p.from + 1;
+    const uint64_t least = (uint64_t)ceil((double)j->value * 0x1p32); /* of what is kept */
 
     (void)worker;
     for (size_t i = 0; i < p.count; i++) {
-        r.counter = (uint64_t)p.n * image + p.from + i;
-        const bool kept = rng_u32(&r) * 0x1p-32 >= (double)j->value;
-        y[i] = plain_scaled(j->beta, y[i]) + (kept ? x[i] * gain : 0);
+        /* Looked up, as a branch could not be foretold. */
+        const real what[2] = {0, x[i] * gain};
+        y[i] = plain_scaled(beta, y[i]) + what[rng_at(key, first + i) >> 32 >= least];
     }
 }
 
