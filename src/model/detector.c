@@ -190,8 +190,10 @@ enum vov_status detector_open(struct detector *d, const char *cfg, const char *w
                               struct err_list *errs)
 {
     struct err err = {0};
+    struct model_options how = *opt;
+    how.blank = weights != NULL;
     *d = (struct detector){0};
-    TRY(model_build(cfg, opt, &d->model, errs));
+    TRY(model_build(cfg, &how, &d->model, errs));
     enum vov_status status = take_memory(d, be, &err);
     if (status == VOV_OK && weights != NULL) {
         status = load(d, weights, opt->log, &err);
@@ -205,7 +207,7 @@ enum vov_status detector_open(struct detector *d, const char *cfg, const char *w
 enum vov_status detector_of(struct detector *d, const struct model *training, int batch,
                             struct backend *be, struct err *err)
 {
-    const struct model_options opt = {.batch = batch};
+    const struct model_options opt = {.batch = batch, .blank = true};
     struct err_list errs = {0};
     struct buf text = {0};
     *d = (struct detector){0};

@@ -270,6 +270,7 @@ static enum vov_status build(struct model *m, const struct model_options *opt,
     if (batch == 0) {
         batch = opt->training ? m->net.batch / m->net.subdivisions : 1;
     }
+    m->blank = opt->blank;
     graph_init(&m->graph, opt->training);
     if (build_graph(m, parts, batch, &err) != VOV_OK) {
         return err_list_add(errs, &err);
@@ -327,7 +328,11 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
 
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
     m->started = true;
-    TRY(params_init(&m->exec.params, seed, err));
+    if (m->blank) {
+        be->ops->block_fill(be, m->exec.params.count, m->exec.params.val, 0);
+    } else {
+        TRY(params_init(&m->exec.params, seed, err));
+    }
     return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;
 }
 
