@@ -222,25 +222,28 @@ __device__ static uint32_t random_u32(uint64_t key, uint64_t index)
     return (uint32_t)(mix(key ^ mix((index + 1) * 0x9e3779b97f4a7c15u)) >> 32);
 }
 
-/* Drops a number when its random one is under `least`; the others are multiplied by gain. */
+/* key: of the pass, on the device. Drops a number when its random one is under `least`; the others
+ * are multiplied by gain. */
 template <class T> struct dropout_numbers {
-    uint64_t key, least;
+    const uint64_t *key;
+    uint64_t node, least;
     float gain, beta;
     mat<T> x, y;
 
     template <int V> __device__ void at(int row, int col) const
     {
         const uint64_t image = row / x.plane, pixel = row % x.plane;
+        const uint64_t drawn = (*key ^ (node + 1)) * 0x9e3779b97f4a7c15u; /* dropout_key() */
         pack<V> v = load<V>(x, row, col);
         for (int i = 0; i < V; i++) {
             const uint64_t index = (image * x.c + (col + i)) * x.plane + pixel;
-            v.v[i] = random_u32(key, index) >= least ? v.v[i] * gain : 0;
+            v.v[i] = random_u32(drawn, index) >= least ? v.v[i] * gain : 0;
         }
         store_scaled<V>(y, row, col, beta, v);
     }
 };
 
-static void cuda_dropout(struct backend *be, uint64_t key, real p, struct view x, real beta,
+static void cuda_dropout(struct backend *be, uint64_t node, real p, struct view x, real beta,
                          struct view y)
 {
     struct cuda *cu = cuda_of(be);
@@ -250,7 +253,7 @@ static void cuda_dropout(struct backend *be, uint64_t key, real p, struct view x
     if (mat_fits(cu, y)) {
         BY_TYPE(y, const auto m = mat_of<T>(y);
                 each(cu, m.rows, m.c, packs(x) && packs(y),
-                     dropout_numbers<T>{key, least, 1 / (1 - p), beta, mat_of<T>(x), m}));
+                     dropout_numbers<T>{cu->key, node, least, 1 / (1 - p), beta, mat_of<T>(x), m}));
     }
 }
 

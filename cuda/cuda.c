@@ -62,6 +62,7 @@ static void cuda_close(struct backend *be)
     cuda_ok(cu, cudaFree(cu->result), "cudaFree");
     cuda_ok(cu, cudaFree(cu->blas_work), "cudaFree");
     cuda_ok(cu, cudaFree(cu->fault), "cudaFree");
+    cuda_ok(cu, cudaFree(cu->key), "cudaFree");
     if (cu->fault_seen != NULL) {
         cuda_ok(cu, cudaFreeHost(cu->fault_seen), "cudaFreeHost");
     }
@@ -91,6 +92,7 @@ static void fill_table(struct backend_ops *ops)
     cuda_loss_entries(ops);
     cuda_multibox_entries(ops);
     cuda_optim_entries(ops);
+    cuda_record_entries(ops);
 }
 
 static bool take(struct cuda *cu, void *p, size_t bytes)
@@ -105,6 +107,7 @@ static bool open_memory(struct cuda *cu)
     return take(cu, &cu->work, WORK_COUNT * sizeof *cu->work) &&
            take(cu, &cu->result, RESULT_COUNT * sizeof *cu->result) &&
            take(cu, &cu->blas_work, BLAS_BYTES) && take(cu, &cu->fault, sizeof *cu->fault) &&
+           take(cu, &cu->key, sizeof *cu->key) &&
            cuda_ok(cu, cudaMallocHost((void **)&cu->fault_seen, sizeof *cu->fault_seen),
                    "cudaMallocHost") &&
            cuda_ok(cu, cudaMemsetAsync(cu->fault, 0, sizeof *cu->fault, cu->stream),

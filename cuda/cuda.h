@@ -31,8 +31,10 @@ struct cuda_stage {
     void *device; /* dense NCHW */
     size_t bytes;
     cudaEvent_t copied, used; /* the host may, the copy stream may write here again */
+    bool held;                /* the numbers are on their way and not yet in their view */
 };
-enum { STAGE_WRITE, STAGE_READ = 2, STAGES };
+/* Writes have four: images and truth of the next batch on their way, and two that take turns. */
+enum { STAGE_READ = 4, STAGES };
 
 struct conv_cache;
 
@@ -49,6 +51,7 @@ struct cuda {
     struct cuda_stage stage[STAGES];
     int next_write;                        /* the stage for the next write */
     struct cuda_fault *fault, *fault_seen; /* on the device; pinned */
+    uint64_t *key;                         /* on the device: of the pass */
 
     /* Partial sums of the call that runs, and what comes of them; calls take turns. */
     float *work, *result;
@@ -82,14 +85,16 @@ void cuda_multibox_entries(struct backend_ops *ops);
 void cuda_optim_entries(struct backend_ops *ops);
 void cuda_conv_entries(struct backend_ops *ops);
 void cuda_gemm_entries(struct backend_ops *ops);
+void cuda_record_entries(struct backend_ops *ops);
 
 /* memory.c: numbers through a stage, at most STAGE_MOST at a time. begin gives NULL when something
- * failed. Between a write's begin and end kernels may read s->device; after a read's begin they
- * fill it, and its end waits and copies. */
+ * failed. Between a write's wait and end kernels may read s->device; after a read's begin they fill
+ * it, and its end waits and copies. */
 enum { STAGE_MOST = 1 << 25 };
 bool cuda_stages_open(struct cuda *cu);
 void cuda_stages_close(struct cuda *cu);
 struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t bytes);
+void cuda_write_wait(struct cuda *cu, struct cuda_stage *s);
 void cuda_write_end(struct cuda *cu, struct cuda_stage *s);
 struct cuda_stage *cuda_read_begin(struct cuda *cu, size_t bytes);
 void cuda_read_end(struct cuda *cu, struct cuda_stage *s, void *host, size_t bytes);

@@ -5,6 +5,8 @@
  */
 #include "kernel.cuh"
 
+#include <string.h>
+
 /* Numbers first .. first + n - 1 of a view in NCHW order; dense[0] is the first of them. */
 template <class T> struct nchw_run {
     mat<T> m;
@@ -57,11 +59,35 @@ static void cuda_write(struct backend *be, struct view y, const real *host)
         if (s == NULL) {
             return;
         }
+        cuda_write_wait(cu, s);
         BY_TYPE(y, const nchw_run<T> r = {mat_of<T>(y), (float *)s->device, first, n};
                 LAUNCH(cu, run_grid(cu, n), THREADS, scatter_kernel<T>, r));
         cuda_write_end(cu, s);
         first += n;
     }
+}
+
+/* Writes in one go when the numbers are on their way, else from the host now. */
+static void cuda_write_staged(struct backend *be, struct view y, const struct staged *staged)
+{
+    struct cuda *cu = cuda_of(be);
+    struct cuda_stage *s = (struct cuda_stage *)staged->on_way;
+
+    if (s == NULL) {
+        cuda_write(be, y, staged->host);
+    } else if (mat_fits(cu, y)) {
+        const int n = (int)view_count(y);
+        BY_TYPE(y, const nchw_run<T> r = {mat_of<T>(y), (float *)s->device, 0, n};
+                cuda_write_wait(cu, s); LAUNCH(cu, run_grid(cu, n), THREADS, scatter_kernel<T>, r));
+        cuda_write_end(cu, s);
+    }
+}
+
+static struct staged cuda_stage(struct backend *be, const real *host, size_t count)
+{
+    const bool fits = count <= STAGE_MOST;
+
+    return {host, fits ? cuda_write_begin(cuda_of(be), host, count * sizeof *host) : NULL};
 }
 
 static void cuda_read(struct backend *be, struct view x, real *host)
@@ -73,6 +99,7 @@ static void cuda_read(struct backend *be, struct view x, real *host)
         const int n = smaller(count - first, STAGE_MOST);
         struct cuda_stage *s = cuda_read_begin(cu, n * sizeof *host);
         if (s == NULL) {
+            memset(host + first, 0, (count - first) * sizeof *host);
             return;
         }
         BY_TYPE(x, const nchw_run<T> r = {mat_of<T>(x), (float *)s->device, first, n};
@@ -115,5 +142,7 @@ void cuda_layout_entries(struct backend_ops *ops)
 {
     ops->write = cuda_write;
     ops->read = cuda_read;
+    ops->stage = cuda_stage;
+    ops->write_staged = cuda_write_staged;
     ops->finite = cuda_finite;
 }

@@ -1,8 +1,8 @@
 /*
  * memory.c - device memory, waiting, and the stages through which numbers cross. A write copies
  * into pinned memory, from there on the copy stream to the device, and meets the kernels' stream at
- * an event; two stages take turns, so that the next batch crosses while a step runs. A stage grows
- * to the largest transfer and stays.
+ * an event; stages take turns, so that the next batch crosses while a step runs. A stage grows to
+ * the largest transfer and stays.
  */
 #include "cuda.h"
 
@@ -139,30 +139,48 @@ void cuda_stages_close(struct cuda *cu)
     }
 }
 
+/* The next stage that holds no numbers on their way. NULL: too many do. */
+static struct cuda_stage *next_stage(struct cuda *cu)
+{
+    for (int i = 0; i < STAGE_READ; i++) {
+        struct cuda_stage *s = &cu->stage[(cu->next_write + i) % STAGE_READ];
+        if (!s->held) {
+            cu->next_write = (int)(s - cu->stage) + 1;
+            return s;
+        }
+    }
+    cuda_fail(cu, "more transfers at a time than there are stages for");
+    return NULL;
+}
+
 struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t bytes)
 {
-    struct cuda_stage *s = &cu->stage[cu->next_write];
+    struct cuda_stage *s = cu->be.failed.code == VOV_OK ? next_stage(cu) : NULL;
 
-    cu->next_write = (cu->next_write + 1) % STAGE_READ;
-    if (cu->be.failed.code != VOV_OK || !grow(cu, s, bytes) ||
+    if (s == NULL || !grow(cu, s, bytes) ||
         !cuda_ok(cu, cudaEventSynchronize(s->copied), "cudaEventSynchronize")) {
         return NULL;
     }
     memcpy(s->host, host, bytes);
-    return cuda_ok(cu, cudaStreamWaitEvent(cu->copy, s->used, 0), "cudaStreamWaitEvent") &&
-                   cuda_ok(
-                       cu,
-                       cudaMemcpyAsync(s->device, s->host, bytes, cudaMemcpyHostToDevice, cu->copy),
-                       "cudaMemcpyAsync") &&
-                   cuda_ok(cu, cudaEventRecord(s->copied, cu->copy), "cudaEventRecord") &&
-                   cuda_ok(cu, cudaStreamWaitEvent(cu->stream, s->copied, 0), "cudaStreamWaitEvent")
-               ? s
-               : NULL;
+    if (!cuda_ok(cu, cudaStreamWaitEvent(cu->copy, s->used, 0), "cudaStreamWaitEvent") ||
+        !cuda_ok(cu, cudaMemcpyAsync(s->device, s->host, bytes, cudaMemcpyHostToDevice, cu->copy),
+                 "cudaMemcpyAsync") ||
+        !cuda_ok(cu, cudaEventRecord(s->copied, cu->copy), "cudaEventRecord")) {
+        return NULL;
+    }
+    s->held = true;
+    return s;
+}
+
+void cuda_write_wait(struct cuda *cu, struct cuda_stage *s)
+{
+    cuda_ok(cu, cudaStreamWaitEvent(cu->stream, s->copied, 0), "cudaStreamWaitEvent");
 }
 
 void cuda_write_end(struct cuda *cu, struct cuda_stage *s)
 {
     cuda_ok(cu, cudaEventRecord(s->used, cu->stream), "cudaEventRecord");
+    s->held = false;
 }
 
 struct cuda_stage *cuda_read_begin(struct cuda *cu, size_t bytes)
@@ -178,6 +196,8 @@ void cuda_read_end(struct cuda *cu, struct cuda_stage *s, void *host, size_t byt
                 "cudaMemcpyAsync") &&
         cuda_ok(cu, cudaStreamSynchronize(cu->stream), "cudaStreamSynchronize")) {
         memcpy(host, s->host, bytes);
+    } else {
+        memset(host, 0, bytes);
     }
 }
 

@@ -1,22 +1,38 @@
 /*
- * optim.cu - over blocks of parameters: SGD with momentum as torch.optim.SGD has it, and sums of
- * squares in one order.
+ * optim.cu - over blocks of parameters: SGD with momentum as torch.optim.SGD has it, and norms,
+ * summed in one order; and the key of a pass.
  */
 #include "kernel.cuh"
+
+#include <math_constants.h>
 
 static int block_grid(const struct cuda *cu, size_t n)
 {
     return smaller(div_up((long long)n, THREADS), cu->multiprocessors * 16LL);
 }
 
+/* What the gradient is multiplied by, NaN: the guard forbids the update. */
+__device__ static float guarded_scale(const struct sgd_desc &d)
+{
+    for (int i = 0; i < d.n_guard; i++) {
+        if (!isfinite(d.guard[i])) {
+            return CUDART_NAN_F;
+        }
+    }
+    const bool shortens = d.n_guard > 0 && d.clip > 0 && d.guard[0] * d.scale > d.clip;
+    return shortens ? d.clip / d.guard[0] : d.scale;
+}
+
 __global__ void sgd_kernel(struct sgd_desc d, size_t n, float *w, const float *grad, float *m)
 {
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n;
+    const float scale = guarded_scale(d), rate = *d.rate * d.rate_factor;
+
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n && scale == scale;
          i += (size_t)gridDim.x * THREADS) {
-        const float g = d.scale * grad[i] + d.decay * w[i];
+        const float g = scale * grad[i] + d.decay * w[i];
         const float v = d.momentum * m[i] + g;
         m[i] = v;
-        w[i] -= d.lr * (d.nesterov ? d.momentum * v + g : v);
+        w[i] -= rate * (d.nesterov ? d.momentum * v + g : v);
     }
 }
 
@@ -47,38 +63,63 @@ static void cuda_block_fill(struct backend *be, size_t n, real *x, real value)
     }
 }
 
-/* partial[block]; a second launch with one block sums those. squares: of the numbers, else of what
- * is squared already. */
-__global__ void sum_squares_kernel(size_t n, const float *x, bool square, float *partial)
+/* sum[block] of the squares of n numbers. */
+__global__ void sum_squares_kernel(size_t n, const float *x, float *sum)
+{
+    __shared__ float shared[WARP];
+    float squares = 0;
+
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n;
+         i += (size_t)gridDim.x * THREADS) {
+        squares += x[i] * x[i];
+    }
+    squares = block_sum(squares, shared);
+    if (threadIdx.x == 0) {
+        sum[blockIdx.x] = squares;
+    }
+}
+
+/* One block: the root of the sum of n numbers. */
+__global__ void finish_norm_kernel(int n, const float *x, float *norm)
 {
     __shared__ float shared[WARP];
     float sum = 0;
 
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n;
-         i += (size_t)gridDim.x * THREADS) {
-        sum += square ? x[i] * x[i] : x[i];
+    for (int i = threadIdx.x; i < n; i += THREADS) {
+        sum += x[i];
     }
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) {
-        partial[blockIdx.x] = sum;
+        *norm = sqrtf(sum);
     }
 }
 
-static double cuda_block_sumsq(struct backend *be, size_t n, const real *x)
+static void cuda_block_norm(struct backend *be, size_t n, const real *x, real *norm)
 {
     struct cuda *cu = cuda_of(be);
     const int blocks = block_grid(cu, n > 0 ? n : 1);
-    float sum = 0;
 
-    LAUNCH(cu, blocks, THREADS, sum_squares_kernel, n, x, true, cu->work);
-    LAUNCH(cu, 1, THREADS, sum_squares_kernel, (size_t)blocks, cu->work, false, cu->result);
-    be->ops->read(be, view_dense(cu->result, (struct shape){1, 1, 1, 1}), &sum);
-    return (double)sum;
+    LAUNCH(cu, blocks, THREADS, sum_squares_kernel, n, x, cu->work);
+    LAUNCH(cu, 1, THREADS, finish_norm_kernel, blocks, cu->work, norm);
+}
+
+__global__ void begin_kernel(uint64_t key, uint64_t *place)
+{
+    *place = key;
+}
+
+/* On the device, where recorded kernels find it. */
+static void cuda_begin(struct backend *be, uint64_t key)
+{
+    struct cuda *cu = cuda_of(be);
+
+    LAUNCH(cu, 1, 1, begin_kernel, key, cu->key);
 }
 
 void cuda_optim_entries(struct backend_ops *ops)
 {
+    ops->begin = cuda_begin;
     ops->sgd = cuda_sgd;
     ops->block_fill = cuda_block_fill;
-    ops->block_sumsq = cuda_block_sumsq;
+    ops->block_norm = cuda_block_norm;
 }

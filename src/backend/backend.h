@@ -83,10 +83,19 @@ struct pool_desc {
 /* One kind of SSD-like loss for one set of priors: paper.md's ARM or ODM. See det/multibox.h. */
 struct multibox_desc;
 
+/*
+ * An update. rate: the learning rate, one number in the device's memory, times rate_factor. The
+ * gradient is multiplied by scale first. guard [n_guard] in the device's memory, NULL for none:
+ * numbers of which all must be finite, else nothing changes; guard[0] is the gradient's norm, and
+ * where norm * scale is over clip (0: no limit) the gradient is shortened to it.
+ */
 struct sgd_desc {
-    real lr, momentum, decay;
+    const real *rate;
+    real rate_factor, momentum, decay;
     bool nesterov;
-    real scale; /* of the gradient first: 1/subdivisions, clipping */
+    real scale, clip;
+    const real *guard;
+    int n_guard;
 };
 
 /* The most that a device can do: operations on reals, a multiply-add being two, and bytes of memory
@@ -95,7 +104,19 @@ struct backend_peak {
     double flops, bytes;
 };
 
-/* Every entry must be filled but those marked optional. */
+/* Numbers of the host that may be on their way to the device, see stage. */
+struct staged {
+    const real *host;
+    void *on_way; /* NULL: they have not left */
+};
+
+/* What the random numbers of a pass's dropout are drawn from, for one node. */
+static inline uint64_t dropout_key(uint64_t pass, uint64_t node)
+{
+    return (pass ^ (node + 1)) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Every entry must be filled but the last four. */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
     void (*close)(struct backend *be);
@@ -111,10 +132,17 @@ struct backend_ops {
     void (*sync)(struct backend *be);
     struct backend_peak (*peak)(struct backend *be); /* measured, takes a part of a second */
 
+    /* Before each pass: what its random numbers are drawn from. */
+    void (*begin)(struct backend *be, uint64_t key);
+
     /* All numbers of a view from and to the host's memory, dense and in NCHW order whatever the
      * device's layout. The host's memory is the caller's again on return. */
     void (*write)(struct backend *be, struct view y, const real *host);
     void (*read)(struct backend *be, struct view x, real *host);
+    /* A write in two halves: after the first the numbers may cross while the device still works on
+     * what was called before. The host's memory stays as it is until the second. */
+    struct staged (*stage)(struct backend *be, const real *host, size_t count);
+    void (*write_staged)(struct backend *be, struct view y, const struct staged *s);
     bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
 
     /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
@@ -129,9 +157,9 @@ struct backend_ops {
     void (*mul_channel_fwd)(struct backend *be, struct view x, struct view s, struct view y);
     void (*mul_channel_bwd)(struct backend *be, struct view x, struct view s, struct view dy,
                             real beta_x, struct view dx, real beta_s, struct view ds);
-    /* y = beta*y + x * m / (1 - p), m drawn from (key, index in the dense [n,c,h,w] order): forward
-     * and backward are the same call. */
-    void (*dropout)(struct backend *be, uint64_t key, real p, struct view x, real beta,
+    /* y = beta*y + x * m / (1 - p), m drawn from (dropout_key(the pass's, node), index in the dense
+     * [n,c,h,w] order): forward and backward are the same call. */
+    void (*dropout)(struct backend *be, uint64_t node, real p, struct view x, real beta,
                     struct view y);
 
     /*
@@ -259,12 +287,21 @@ struct backend_ops {
                          real beta_loc, struct view dloc, real beta_conf, struct view dconf);
 
     /* On blocks of n numbers. sgd: g = scale*g + decay*w; m = momentum*m + g;
-     * w -= lr * (nesterov ? momentum*m + g : m). */
+     * w -= rate*rate_factor * (nesterov ? momentum*m + g : m). */
     void (*sgd)(struct backend *be, const struct sgd_desc *d, size_t n, real *w, const real *g,
                 real *m);
     void (*block_fill)(struct backend *be, size_t n, real *x, real value);
-    /* Sum of squares in a fixed order, in double; infinite or NaN when a number is. */
-    double (*block_sumsq)(struct backend *be, size_t n, const real *x);
+    /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
+    void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);
+
+    /*
+     * Optional, all four or none (see tape.h): between record and recorded calls are kept instead
+     * of run, and replay runs them. false or NULL: it cannot be done, with the reason in `failed`.
+     */
+    bool (*record)(struct backend *be);
+    void *(*recorded)(struct backend *be);
+    void (*replay)(struct backend *be, void *recording);
+    void (*forget)(struct backend *be, void *recording);
 };
 
 struct backend {
@@ -272,6 +309,8 @@ struct backend {
     const char *isa;        /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
     void *ctx;              /* the thread pool, or the CUDA stream and library handles */
     const char *doing;      /* name of the node being run, for messages */
+    uint64_t key;           /* of the pass's random numbers, where the host draws them */
+    bool recording;         /* see tape.h */
     struct err failed;      /* code VOV_OK when nothing has failed */
     struct err passed_over; /* why this is the CPU and no GPU, where one may have been expected */
 };

@@ -290,7 +290,8 @@ static enum vov_status train(struct bench_case *c, double at[BENCH_STAGES], stru
     layers_begin(&c->layers);
     TRY(exec_backward(&m->exec, (uint64_t)c->n_runs, err));
     at[BENCH_BACKWARD] = lap(&t);
-    sgd_step(&c->sgd, rate, 1);
+    sgd_set_rate(&c->sgd, rate);
+    sgd_update(&c->sgd, 1, NULL);
     TRY(backend_check(be, err));
     at[BENCH_UPDATE] = lap(&t) + clearing;
     at[BENCH_TOTAL] = t - start;
@@ -318,13 +319,29 @@ void bench_case_forget(struct bench_case *c)
     c->layers.n_kept = 0;
 }
 
+/* After a run: a node, or an output of inference, whose numbers are not finite. */
+static const char *find_nonfinite(struct bench_case *c)
+{
+    struct model *m = bench_case_model(c);
+    struct backend *be = m->exec.be;
+    if (c->plan->training) {
+        return exec_find_nonfinite(&m->exec, 0);
+    }
+    for (int i = 0; i < m->head.n_out; i++) {
+        if (!be->ops->finite(be, m->head.out[i]->val)) {
+            return m->head.out[i]->name;
+        }
+    }
+    return NULL;
+}
+
 static enum vov_status first_run(struct bench_case *c, struct err *err)
 {
     struct exec *e = &bench_case_model(c)->exec;
     c->head_node = model_head_node(bench_case_model(c));
     TRY(layers_open(&c->layers, e, c->head_node, c->plan->layers ? KEPT_RUNS : 0, err));
     TRY(bench_case_run(c, err));
-    const char *bad = exec_find_nonfinite(e);
+    const char *bad = find_nonfinite(c);
     if (bad != NULL) {
         return err_set(err, VOV_ENONFINITE,
                        "%s: %s is not finite with %s weights: no numbers that a user would have",

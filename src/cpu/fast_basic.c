@@ -158,10 +158,15 @@ static void dropout_piece(void *ctx, int chunk, int worker)
     }
 }
 
-static void fast_dropout(struct backend *be, uint64_t key, real p, struct view x, real beta,
+static void fast_dropout(struct backend *be, uint64_t node, real p, struct view x, real beta,
                          struct view y)
 {
-    struct basic j = {.cpu = be->ctx, .a = x, .y = y, .key = key, .value = p, .beta = beta};
+    struct basic j = {.cpu = be->ctx,
+                      .a = x,
+                      .y = y,
+                      .key = dropout_key(be->key, node),
+                      .value = p,
+                      .beta = beta};
 
     run_pieces(be->ctx, dropout_piece, &j);
 }

@@ -5,7 +5,10 @@
 #include "fast.h"
 
 #include "cpu.h"
+#include "plain.h"
 #include "product.h"
+
+#include <math.h>
 
 enum { PIECE = 65536, PARTS = 64 };
 
@@ -13,6 +16,7 @@ struct blocks {
     const struct cpu *cpu;
     size_t n;
     const struct sgd_desc *d;
+    real rate, scale;
     real *w, *m, value;
     const real *g;
     double part[PARTS];
@@ -36,14 +40,15 @@ static void sgd_piece(void *ctx, int chunk, int worker)
     const real *restrict grad = j->g + from;
     real *restrict w = j->w + from, *restrict m = j->m + from;
     /* nesterov: momentum*m + g; else m */
+    const real rate = j->rate, scale = j->scale;
     const real of_m = d.nesterov ? d.momentum : 1, of_g = d.nesterov ? 1 : 0;
 
     (void)worker;
     for (size_t i = 0; i < n; i++) {
-        const real g = d.scale * grad[i] + d.decay * w[i];
+        const real g = scale * grad[i] + d.decay * w[i];
         const real v = d.momentum * m[i] + g;
         m[i] = v;
-        w[i] -= d.lr * (of_m * v + of_g * g);
+        w[i] -= rate * (of_m * v + of_g * g);
     }
 }
 
@@ -52,7 +57,10 @@ static void fast_sgd(struct backend *be, const struct sgd_desc *d, size_t n, rea
 {
     struct blocks j = {.cpu = be->ctx, .n = n, .d = d, .w = w, .g = g, .m = m};
 
-    pool_run(j.cpu->pool, pieces(n), sgd_piece, &j);
+    j.rate = d->rate[0] * d->rate_factor;
+    if (plain_sgd_scale(d, &j.scale)) {
+        pool_run(j.cpu->pool, pieces(n), sgd_piece, &j);
+    }
 }
 
 static void fill_piece(void *ctx, int chunk, int worker)
@@ -109,7 +117,7 @@ static void sumsq_part(void *ctx, int chunk, int worker)
     j->part[chunk] = sum;
 }
 
-static double fast_block_sumsq(struct backend *be, size_t n, const real *x)
+static void fast_block_norm(struct backend *be, size_t n, const real *x, real *norm)
 {
     struct blocks j = {.cpu = be->ctx, .n = n, .g = x};
     double sum = 0;
@@ -118,12 +126,12 @@ static double fast_block_sumsq(struct backend *be, size_t n, const real *x)
     for (int i = 0; i < PARTS; i++) {
         sum += j.part[i];
     }
-    return sum;
+    *norm = (real)sqrt(sum);
 }
 
 void fast_optim_entries(struct backend_ops *ops)
 {
     ops->sgd = fast_sgd;
     ops->block_fill = fast_block_fill;
-    ops->block_sumsq = fast_block_sumsq;
+    ops->block_norm = fast_block_norm;
 }

@@ -58,6 +58,23 @@ static void plain_read(struct backend *be, struct view x, real *host)
     }
 }
 
+/* The host's memory is the device's: nothing crosses. */
+static struct staged plain_stage(struct backend *be, const real *host, size_t count)
+{
+    (void)be, (void)count;
+    return (struct staged){host, NULL};
+}
+
+static void plain_write_staged(struct backend *be, struct view y, const struct staged *s)
+{
+    plain_write(be, y, s->host);
+}
+
+static void plain_begin(struct backend *be, uint64_t key)
+{
+    be->key = key;
+}
+
 static bool plain_finite(struct backend *be, struct view x)
 {
     (void)be;
@@ -86,6 +103,9 @@ void plain_memory_entries(struct backend_ops *ops)
     ops->sync = plain_sync;
     ops->write = plain_write;
     ops->read = plain_read;
+    ops->stage = plain_stage;
+    ops->write_staged = plain_write_staged;
+    ops->begin = plain_begin;
     ops->finite = plain_finite;
 }
 

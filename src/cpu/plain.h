@@ -19,6 +19,9 @@ void plain_optim_entries(struct backend_ops *ops);
 /* All of them, and the name. */
 void plain_entries(struct backend_ops *ops);
 
+/* What the gradient is multiplied by, or false: the guard forbids the update. */
+bool plain_sgd_scale(const struct sgd_desc *d, real *scale);
+
 /* beta * old, where old may be NaN or unset when beta is 0. */
 static inline real plain_scaled(real beta, real old)
 {

@@ -139,12 +139,12 @@ static void plain_mul_channel_bwd(struct backend *be, struct view x, struct view
     }
 }
 
-static void plain_dropout(struct backend *be, uint64_t key, real p, struct view x, real beta,
+static void plain_dropout(struct backend *be, uint64_t node, real p, struct view x, real beta,
                           struct view y)
 {
+    const uint64_t key = dropout_key(be->key, node);
     uint64_t index = 0;
 
-    (void)be;
     for (int n = 0; n < y.n; n++) {
         for (int c = 0; c < y.c; c++) {
             const real *px = view_at(x, n, c);

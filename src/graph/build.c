@@ -43,7 +43,8 @@ static struct tensor *add_tensor(struct graph *g, const char *name, struct shape
 
 struct tensor *graph_input(struct graph *g, const char *name, struct shape shape)
 {
-    return add_tensor(g, arena_strdup(&g->mem, name), shape, T_INPUT);
+    const unsigned kept = g->training ? T_KEEP : 0; /* to look at after a bad loss */
+    return add_tensor(g, arena_strdup(&g->mem, name), shape, T_INPUT | kept);
 }
 
 struct tensor *graph_out(struct graph *g, struct node *n, struct shape shape)

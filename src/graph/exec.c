@@ -92,7 +92,7 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err)
 {
-    *e = (struct exec){.g = g, .be = be, .done = -1};
+    *e = (struct exec){.g = g, .be = be};
     const enum vov_status status = open_memory(e, opt, err);
     if (status != VOV_OK) {
         exec_close(e);
@@ -103,6 +103,9 @@ enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan
 void exec_close(struct exec *e)
 {
     if (e->be != NULL) {
+        tape_close(e->be, &e->forward);
+        tape_close(e->be, &e->backward);
+        tape_close(e->be, &e->both);
         e->be->ops->release(e->be, e->arena);
         e->be->ops->release(e->be, e->scratch);
         e->be->ops->release(e->be, e->packs);
@@ -129,6 +132,16 @@ void exec_pack(struct exec *e)
 void exec_set(struct exec *e, const struct tensor *t, const real *host)
 {
     e->be->ops->write(e->be, t->val, host);
+}
+
+struct staged exec_stage(const struct exec *e, const struct tensor *t, const real *host)
+{
+    return e->be->ops->stage(e->be, host, shape_count(t->shape));
+}
+
+void exec_take(struct exec *e, const struct tensor *t, const struct staged *s)
+{
+    e->be->ops->write_staged(e->be, t->val, s);
 }
 
 void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host)
@@ -201,29 +214,49 @@ static void run_step(struct exec *e, const struct step *s, const struct op_ctx *
     }
 }
 
-/* Runs steps from..to-1. */
-static enum vov_status run(struct exec *e, int from, int to, uint64_t key, struct err *err)
-{
-    const bool check = debug_on(DEBUG_CHECK), poisons = debug_on(DEBUG_POISON);
-    const struct op_ctx ctx = {e->be, e->scratch, e->g->training, key};
+/* Steps from..to-1 of a pass. */
+struct stretch {
+    struct exec *e;
+    int from, to;
+    const struct step *bad; /* VOV_CHECK: the first whose numbers are not finite */
+};
 
-    for (int i = from; i < to; i++) {
+static void run_steps(void *ctx)
+{
+    struct stretch *r = ctx;
+    struct exec *e = r->e;
+    const bool check = debug_on(DEBUG_CHECK), poisons = debug_on(DEBUG_POISON);
+    const struct op_ctx op = {e->be, e->scratch, e->g->training};
+
+    for (int i = r->from; i < r->to && r->bad == NULL; i++) {
         const struct step *s = &e->plan.steps[i];
-        run_step(e, s, &ctx);
-        e->done = i;
+        run_step(e, s, &op);
         if (e->watch.fn != NULL) {
             e->watch.fn(e->watch.user, i);
         }
-        if (check && !step_finite(e, s)) {
-            return err_set(err, VOV_ENONFINITE, "%s: its %s is not finite",
-                           e->g->nodes[s->node]->name,
-                           s->what == STEP_BACKWARD ? "gradient" : "output");
-        }
+        r->bad = check && !step_finite(e, s) ? s : NULL;
         if (poisons) {
             poison(e, i);
         }
     }
-    return backend_check(e->be, err);
+}
+
+static enum vov_status run(struct tape *tape, struct stretch *r, uint64_t key, struct err *err)
+{
+    struct exec *e = r->e;
+
+    e->be->ops->begin(e->be, key);
+    if (debug_on(DEBUG_CHECK) || e->watch.fn != NULL) {
+        run_steps(r); /* who looks between steps sees nothing of a recording */
+    } else {
+        tape_run(e->be, tape, run_steps, r);
+    }
+    if (r->bad != NULL) {
+        return err_set(err, VOV_ENONFINITE, "%s: its %s is not finite",
+                       e->g->nodes[r->bad->node]->name,
+                       r->bad->what == STEP_BACKWARD ? "gradient" : "output");
+    }
+    return VOV_OK;
 }
 
 enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err)
@@ -231,30 +264,47 @@ enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err)
     if (!e->g->training && !e->packed) {
         exec_pack(e);
     }
-    return run(e, 0, e->plan.n_forward, key, err);
+    TRY(run(&e->forward, &(struct stretch){e, 0, e->plan.n_forward, NULL}, key, err));
+    return backend_check(e->be, err);
 }
 
 enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err)
 {
-    return run(e, e->plan.n_forward, e->plan.n_steps, key, err);
+    struct stretch all = {e, e->plan.n_forward, e->plan.n_steps, NULL};
+
+    TRY(run(&e->backward, &all, key, err));
+    return backend_check(e->be, err);
 }
 
-const char *exec_find_nonfinite(struct exec *e)
+enum vov_status exec_train(struct exec *e, uint64_t key, struct err *err)
 {
-    const struct params *p = &e->params;
+    return run(&e->both, &(struct stretch){e, 0, e->plan.n_steps, NULL}, key, err);
+}
 
+static const char *find_bad_input(const struct exec *e)
+{
     for (int i = 0; i < e->g->n_tensors; i++) {
         const struct tensor *t = e->g->tensors[i];
-        if ((t->flags & T_PARAM) == 0 && t->val.p != NULL &&
-            alive(&e->plan.items[2 * t->root->id], e->done) && !view_finite(e, t->val)) {
-            return t->producer != NULL ? t->producer->name : t->name;
-        }
-    }
-    for (int i = 0; p->grad != NULL && i < p->n; i++) {
-        const struct tensor *t = p->tensor[i];
-        if (param_learns(t) && !view_finite(e, t->grad)) {
+        if ((t->flags & T_INPUT) != 0 && t->val.p != NULL && !view_finite(e, t->val)) {
             return t->name;
         }
     }
     return NULL;
+}
+
+const char *exec_find_nonfinite(struct exec *e, uint64_t key)
+{
+    const struct op_ctx op = {e->be, e->scratch, e->g->training};
+    const char *bad = find_bad_input(e);
+
+    e->be->ops->begin(e->be, key);
+    if (e->params.grad != NULL) {
+        e->be->ops->block_fill(e->be, e->params.n_learn, e->params.grad, 0);
+    }
+    for (int i = 0; i < e->plan.n_steps && bad == NULL; i++) {
+        const struct step *s = &e->plan.steps[i];
+        run_step(e, s, &op);
+        bad = step_finite(e, s) ? NULL : e->g->nodes[s->node]->name;
+    }
+    return bad;
 }

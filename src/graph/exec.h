@@ -4,6 +4,7 @@
 #ifndef VOV_EXEC_H
 #define VOV_EXEC_H
 
+#include "backend/tape.h"
 #include "params.h"
 
 /* Told of each step of the plan right after it ran, to time it. fn NULL: nobody is. On a device
@@ -21,8 +22,8 @@ struct exec {
     void *arena, *scratch;
     void *packs; /* prepared weights, inference only */
     bool packed; /* they are filled in */
-    int done;    /* the step that ran last, -1: none */
     struct exec_watch watch;
+    struct tape forward, backward, both; /* the passes, as a device may have recorded them */
 };
 
 /*
@@ -46,14 +47,22 @@ void exec_get(const struct exec *e, const struct tensor *t, real *host);
 /* Image `image` of t only; host is its own place, not that of the batch. */
 void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host);
 
+/* The two halves of exec_set: after the first the numbers may cross to the device while a pass
+ * still runs. host stays as it is until the second. */
+struct staged exec_stage(const struct exec *e, const struct tensor *t, const real *host);
+void exec_take(struct exec *e, const struct tensor *t, const struct staged *s);
+
 /* key: of this step's random numbers (dropout). The error is the device's, or, with VOV_CHECK=1,
  * names the first node whose output is not finite. */
 enum vov_status exec_forward(struct exec *e, uint64_t key, struct err *err);
 enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err);
 
-/* The name of the first node or input (by running order) with a non-finite output still in memory
- * after the last pass or, behind them, of the first parameter with a non-finite gradient; NULL:
- * none found. Changes nothing. For messages after a bad loss. */
-const char *exec_find_nonfinite(struct exec *e);
+/* Both passes, without waiting for the device: what fails there shows at the next backend_check. */
+enum vov_status exec_train(struct exec *e, uint64_t key, struct err *err);
+
+/* Runs both passes of a training graph again on the batch that is in memory, and looks after each
+ * step. The name of the first input, or node (by running order), whose numbers are not finite;
+ * NULL: all are. Gradients and running statistics change. For messages after a bad loss. */
+const char *exec_find_nonfinite(struct exec *e, uint64_t key);
 
 #endif

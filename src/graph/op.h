@@ -76,7 +76,6 @@ struct op_ctx {
     struct backend *be;
     void *scratch; /* node->scratch_bytes of it */
     bool training;
-    uint64_t key; /* of this step's random numbers: seed, iteration */
 };
 
 /* Exact cost of one forward pass over the graph's batch; see docs/cost.md. */

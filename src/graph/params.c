@@ -16,12 +16,14 @@ static size_t round_up(size_t n)
 }
 
 /* Gives the parameters that learn, or the others, their offsets; count: numbers before them.
- * Returns the count after them. list, unless NULL, gets them from place *n on. */
+ * Returns the count after them. list, unless NULL, gets them from place *n on. Those of one kind
+ * lie side by side, as an optimizer treats them alike. */
 static size_t lay_out(struct graph *g, bool learn, size_t count, struct tensor **list, int *n)
 {
-    for (int i = 0; i < g->n_tensors; i++) {
-        struct tensor *t = g->tensors[i];
-        if ((t->flags & T_PARAM) != 0 && param_learns(t) == learn) {
+    for (int i = 0; i < (PARAM_VAR + 1) * g->n_tensors; i++) {
+        struct tensor *t = g->tensors[i % g->n_tensors];
+        const int kind = i / g->n_tensors;
+        if ((t->flags & T_PARAM) != 0 && (int)t->kind == kind && param_learns(t) == learn) {
             t->offset = count;
             count += round_up(shape_count(t->shape));
             if (list != NULL) {

@@ -1,7 +1,7 @@
 /*
  * dropout.c - in training sets a random part p of all numbers to 0 and divides the rest by 1 - p
  * (Srivastava et al. 2014, "inverted"); in inference y is x itself. The random numbers depend on
- * the step's key and the node, so that the backward pass draws the same again.
+ * the pass's key and the node, so that the backward pass draws the same again.
  */
 #include "util.h"
 
@@ -16,17 +16,12 @@ static enum vov_status dropout_infer(struct graph *g, struct node *n, struct err
     return VOV_OK;
 }
 
-static uint64_t node_key(const struct node *n, const struct op_ctx *ctx)
-{
-    return (ctx->key ^ ((uint64_t)n->index + 1)) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static void dropout_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct dropout_attr *a = n->attr;
     const struct view x = n->in[0]->val, y = n->out[0]->val;
     if (ctx->training) {
-        ctx->be->ops->dropout(ctx->be, node_key(n, ctx), (real)a->p, x, 0, y);
+        ctx->be->ops->dropout(ctx->be, (uint64_t)n->index, (real)a->p, x, 0, y);
     } else if (!tensor_is_window(n->in[0], 0, n->out[0])) {
         ctx->be->ops->copy(ctx->be, x, 0, y);
     }
@@ -35,7 +30,7 @@ static void dropout_forward(const struct node *n, const struct op_ctx *ctx)
 static void dropout_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct dropout_attr *a = n->attr;
-    ctx->be->ops->dropout(ctx->be, node_key(n, ctx), (real)a->p, n->out[0]->grad, node_beta(n, 0),
+    ctx->be->ops->dropout(ctx->be, (uint64_t)n->index, (real)a->p, n->out[0]->grad, node_beta(n, 0),
                           n->in[0]->grad);
 }
 

@@ -34,7 +34,9 @@ enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_confi
 {
     *s = (struct sgd){.params = p, .momentum = (real)net->momentum, .nesterov = net->nesterov};
     s->run = mem_alloc((size_t)p->n + 1, sizeof *s->run);
-    if (s->run == NULL) {
+    s->rate = p->be->ops->alloc(p->be, sizeof *s->rate);
+    if (s->run == NULL || s->rate == NULL) {
+        sgd_close(s);
         return err_nomem(err, ((size_t)p->n + 1) * sizeof *s->run);
     }
     for (int i = 0; i < p->n; i++) {
@@ -54,20 +56,34 @@ enum vov_status sgd_open(struct sgd *s, struct params *p, const struct net_confi
 
 void sgd_close(struct sgd *s)
 {
+    if (s->rate != NULL) {
+        s->params->be->ops->release(s->params->be, s->rate);
+    }
     mem_free(s->run);
     *s = (struct sgd){0};
 }
 
-void sgd_step(const struct sgd *s, double rate, double scale)
+void sgd_set_rate(const struct sgd *s, double rate)
+{
+    struct backend *be = s->params->be;
+    const real value = (real)rate;
+    be->ops->write(be, view_dense(s->rate, (struct shape){1, 1, 1, 1}), &value);
+}
+
+void sgd_update(const struct sgd *s, double scale, const struct sgd_guard *guard)
 {
     struct backend *be = s->params->be;
     for (int i = 0; i < s->n_runs; i++) {
         const struct sgd_run *r = &s->run[i];
-        const struct sgd_desc d = {.lr = (real)(rate * r->rate_factor),
+        const struct sgd_desc d = {.rate = s->rate,
+                                   .rate_factor = (real)r->rate_factor,
                                    .momentum = s->momentum,
                                    .decay = (real)r->decay,
                                    .nesterov = s->nesterov,
-                                   .scale = (real)scale};
+                                   .scale = (real)scale,
+                                   .clip = guard != NULL ? (real)guard->clip : 0,
+                                   .guard = guard != NULL ? guard->number : NULL,
+                                   .n_guard = guard != NULL ? guard->n : 0};
         be->ops->sgd(be, &d, r->n, s->params->val + r->first, s->params->grad + r->first,
                      s->params->mom + r->first);
     }

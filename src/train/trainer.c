@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "run_folder.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -28,45 +29,11 @@ static void name_pictures(const struct trainer *t, int n, char *text, size_t siz
     }
 }
 
-static enum vov_status not_finite(struct trainer *t, const char *what, int n_pictures,
-                                  struct err *err)
-{
-    char pictures[120];
-    const char *node = exec_find_nonfinite(&t->model->exec);
-    name_pictures(t, n_pictures, pictures, sizeof pictures);
-    return err_set(
-        err, VOV_ENONFINITE,
-        "%s is not finite in iteration %ld, first in %.60s; pictures: %s; rate %.3g; the "
-        "update was not made, the last good checkpoint is %s",
-        what, t->state.iteration + 1, node != NULL ? node : "the loss", pictures, t->rate,
-        t->last_path);
-}
+/* What an update leaves on the device, so that it need not wait for the host: numbers that must
+ * all be finite for parameters to be touched. Losses are summed over the parts of the batch. */
+enum { REPORT_GRADIENT, REPORT_STATISTICS, REPORT_LOSSES, REPORT_MOST = 64 };
 
-/* Adds the losses of the batch in memory to part[] and their sum to loss. */
-static bool add_losses(struct trainer *t)
-{
-    const struct head *h = &t->model->head;
-    int part = 0;
-    bool finite = true;
-    for (int i = 0; i < h->n_loss; i++) {
-        real v[TRAINER_MAX_PARTS];
-        const int n = (int)shape_count(h->loss[i]->shape);
-        exec_get(&t->model->exec, h->loss[i], v);
-        for (int k = 0; k < n; k++, part++) {
-            if (h->part[part] == NULL) {
-                continue;
-            }
-            const double add = (double)v[k] / t->model->net.subdivisions;
-            t->part[t->n_parts] += add;
-            t->part_name[t->n_parts++] = h->part[part];
-            t->loss += add;
-            finite = finite && isfinite(add);
-        }
-    }
-    return finite;
-}
-
-static uint64_t dropout_key(const struct trainer *t, int sub)
+static uint64_t dropout_key_of(const struct trainer *t, int sub)
 {
     struct rng r =
         rng_open(t->state.seed, RNG_DROPOUT, (uint64_t)t->state.iteration, (uint64_t)sub);
@@ -74,53 +41,146 @@ static uint64_t dropout_key(const struct trainer *t, int sub)
     return high << 32 | rng_u32(&r);
 }
 
+/* The passes run again on what is left of the batch: its last part. */
+static enum vov_status not_finite(struct trainer *t, const char *what, struct err *err)
+{
+    const struct net_config *net = &t->model->net;
+    char pictures[120];
+    const uint64_t key = dropout_key_of(t, net->subdivisions - 1);
+    const char *node = exec_find_nonfinite(&t->model->exec, key);
+    name_pictures(t, net->batch, pictures, sizeof pictures);
+    return err_set(err, VOV_ENONFINITE,
+                   "%s not finite in iteration %ld, first in %.60s; pictures: %s; rate %.3g; the "
+                   "update was not made, the last good checkpoint is %s",
+                   what, t->state.iteration + 1,
+                   node != NULL ? node : "an earlier part of the batch", pictures, t->rate,
+                   t->last_path);
+}
+
+/* Gets the next part of a batch ready, which may begin to cross to the device. */
+static enum vov_status make_ready(struct trainer *t, struct err *err)
+{
+    const struct model *m = t->model;
+    TRY(loader_next(t->loader, &t->ready, err));
+    t->ready_images = exec_stage(&m->exec, m->input, t->ready->images);
+    t->ready_truth = exec_stage(&m->exec, m->head.truth, t->ready->truth);
+    return VOV_OK;
+}
+
+/* The batch that is ready becomes part `sub` of the update. */
+static void take_ready(struct trainer *t, int sub)
+{
+    struct model *m = t->model;
+    const struct batch *b = t->ready;
+    memcpy(t->item + (ptrdiff_t)sub * b->n, b->item, (size_t)b->n * sizeof *b->item);
+    t->skipped += b->skipped;
+    exec_take(&m->exec, m->input, &t->ready_images);
+    exec_take(&m->exec, m->head.truth, &t->ready_truth);
+    t->ready = NULL;
+}
+
+static struct view report_view(const struct trainer *t, int first, int n)
+{
+    return view_dense(t->report + first, (struct shape){1, n, 1, 1});
+}
+
+/* Adds the losses of the part that ran last to the report. */
+static void add_losses(const struct trainer *t)
+{
+    const struct head *h = &t->model->head;
+    struct backend *be = t->model->exec.be;
+    int at = REPORT_LOSSES;
+    for (int i = 0; i < h->n_loss; i++) {
+        const struct tensor *loss = h->loss[i];
+        be->ops->copy(be, loss->val, 1, report_view(t, at, loss->shape.c));
+        at += loss->shape.c;
+    }
+}
+
 /* One of the parts that an update's batch is computed in. */
 static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
 {
-    struct model *m = t->model;
-    struct batch *b;
-    TRY(loader_next(t->loader, &b, err));
-    memcpy(t->item + (ptrdiff_t)sub * b->n, b->item, (size_t)b->n * sizeof *b->item);
-    t->skipped += b->skipped;
-    exec_set(&m->exec, m->input, b->images);
-    exec_set(&m->exec, m->head.truth, b->truth);
-    TRY(exec_forward(&m->exec, dropout_key(t, sub), err));
-    t->n_parts = 0;
-    if (!add_losses(t)) {
-        return not_finite(t, "the loss is", (sub + 1) * b->n, err);
+    if (t->not_ready.code != VOV_OK) {
+        *err = t->not_ready;
+        return err->code;
     }
-    return exec_backward(&m->exec, dropout_key(t, sub), err);
+    if (t->ready == NULL) {
+        TRY(make_ready(t, err));
+    }
+    take_ready(t, sub);
+    TRY(exec_train(&t->model->exec, dropout_key_of(t, sub), err));
+    add_losses(t);
+    return VOV_OK;
 }
 
+/* An infinite variance gives zeros, and those finite losses: nobody else would notice. */
+static void finish_update(void *ctx)
+{
+    struct trainer *t = ctx;
+    const struct params *p = &t->model->exec.params;
+    const struct sgd_guard guard = {t->report, t->n_report, t->model->net.clip};
+    struct backend *be = p->be;
+    be->ops->block_norm(be, p->n_learn, p->grad, t->report + REPORT_GRADIENT);
+    be->ops->block_norm(be, p->count - p->n_learn, p->val + p->n_learn,
+                        t->report + REPORT_STATISTICS);
+    sgd_update(&t->sgd, 1.0 / t->model->net.subdivisions, &guard);
+}
+
+/* Losses by part and their sum. */
+static bool read_losses(struct trainer *t, const real *number)
+{
+    const int n = t->n_report - REPORT_LOSSES;
+    bool finite = true;
+    t->loss = 0;
+    t->n_parts = 0;
+    for (int i = 0; i < n; i++) {
+        const double v = (double)number[i] / t->model->net.subdivisions;
+        finite = finite && isfinite(v);
+        if (t->model->head.part[i] != NULL) {
+            t->part[t->n_parts] = v;
+            t->part_name[t->n_parts++] = t->model->head.part[i];
+            t->loss += v;
+        }
+    }
+    return finite;
+}
+
+/* Waits for the update and looks at what it left. */
+static enum vov_status read_report(struct trainer *t, struct err *err)
+{
+    struct backend *be = t->model->exec.be;
+    real number[REPORT_MOST] = {0};
+    be->ops->read(be, report_view(t, 0, t->n_report), number);
+    TRY(backend_check(be, err));
+    if (!read_losses(t, number + REPORT_LOSSES)) {
+        return not_finite(t, "the loss is", err);
+    }
+    t->gradient_norm = (double)number[REPORT_GRADIENT] / t->model->net.subdivisions;
+    if (!isfinite(t->gradient_norm)) {
+        return not_finite(t, "the gradient is", err);
+    }
+    return isfinite(number[REPORT_STATISTICS])
+               ? VOV_OK
+               : not_finite(t, "running statistics of a norm are", err);
+}
+
+/* Nothing waits for the device before read_report, and the next batch crosses while it works. */
 static enum vov_status update(struct trainer *t, struct err *err)
 {
-    struct model *m = t->model;
-    struct params *p = &m->exec.params;
+    const struct params *p = &t->model->exec.params;
     struct backend *be = p->be;
-    const int subdivisions = m->net.subdivisions;
-
-    t->loss = 0;
-    memset(t->part, 0, sizeof t->part);
     t->rate = schedule_rate(&t->schedule, t->state.iteration + 1);
+    sgd_set_rate(&t->sgd, t->rate);
     be->ops->block_fill(be, p->n_learn, p->grad, 0);
-    for (int sub = 0; sub < subdivisions; sub++) {
+    be->ops->block_fill(be, (size_t)t->n_report, t->report, 0);
+    for (int sub = 0; sub < t->model->net.subdivisions; sub++) {
         TRY(run_part(t, sub, err));
     }
-    t->gradient_norm = sqrt(be->ops->block_sumsq(be, p->n_learn, p->grad)) / subdivisions;
-    TRY(backend_check(be, err));
-    if (!isfinite(t->gradient_norm)) {
-        return not_finite(t, "the gradient is", m->net.batch, err);
+    tape_run(be, &t->finish, finish_update, t);
+    if (t->state.iteration + 1 < t->schedule.total) {
+        make_ready(t, &t->not_ready); /* a failure concerns the next update */
     }
-    /* An infinite variance gives zeros, and those finite losses: nobody else would notice. */
-    if (!isfinite(be->ops->block_sumsq(be, p->count - p->n_learn, p->val + p->n_learn))) {
-        return not_finite(t, "running statistics of a norm are", m->net.batch, err);
-    }
-    double scale = 1.0 / subdivisions;
-    if (m->net.clip > 0 && t->gradient_norm > m->net.clip) {
-        scale *= m->net.clip / t->gradient_norm;
-    }
-    sgd_step(&t->sgd, t->rate, scale);
-    TRY(backend_check(be, err));
+    TRY(read_report(t, err));
     t->state.iteration++;
     t->state.epoch = (int)(t->state.iteration / t->schedule.per_epoch);
     return VOV_OK;
@@ -247,6 +307,19 @@ static enum vov_status open_loader(struct trainer *t, struct err *err)
     return schedule_init(&t->schedule, &t->model->net, per_epoch > 0 ? per_epoch : 1, err);
 }
 
+static enum vov_status open_report(struct trainer *t, struct err *err)
+{
+    const struct head *h = &t->model->head;
+    struct backend *be = t->model->exec.be;
+    t->n_report = REPORT_LOSSES;
+    for (int i = 0; i < h->n_loss; i++) {
+        t->n_report += h->loss[i]->shape.c;
+    }
+    assert(t->n_report <= REPORT_MOST);
+    t->report = be->ops->alloc(be, REPORT_MOST * sizeof *t->report);
+    return t->report != NULL ? VOV_OK : err_nomem(err, REPORT_MOST * sizeof *t->report);
+}
+
 static enum vov_status open_run(struct trainer *t, struct err *err)
 {
     struct model *m = t->model;
@@ -258,6 +331,7 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     t->state = (struct run_state){.seed = t->opt->seed, .best_score = -1};
     TRY(run_folder_check(m, d, err));
     TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
+    TRY(open_report(t, err));
     TRY(run_folder_open(t, err));
     TRY(open_loader(t, err));
     t->state.total = t->schedule.total;
@@ -280,6 +354,11 @@ enum vov_status trainer_open(struct trainer *t, struct model *m, const struct tr
 
 void trainer_close(struct trainer *t)
 {
+    if (t->report != NULL) {
+        struct backend *be = t->model->exec.be;
+        tape_close(be, &t->finish);
+        be->ops->release(be, t->report);
+    }
     loader_close(t->loader);
     sgd_close(&t->sgd);
     file_unlock(t->lock);

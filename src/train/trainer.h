@@ -60,6 +60,17 @@ struct trainer {
     long skipped;          /* pictures that could not be read, in this session */
     double started, saved; /* clock_now() */
     int *item;             /* [batch] pictures of the update */
+
+    /* A batch that was made ready, and may be on its way to the device, while the update before it
+     * was still running. */
+    struct batch *ready;  /* NULL: none */
+    struct err not_ready; /* why there is none, where it was tried */
+    struct staged ready_images, ready_truth;
+
+    /* On the device: what an update leaves behind, see trainer.c. */
+    real *report;
+    int n_report;
+    struct tape finish; /* the end of an update */
 };
 
 /*

@@ -103,7 +103,8 @@ static inline void learn(struct model *m, struct backend *be, int steps, double 
         ck_assert(exec_backward(&m->exec, (uint64_t)i, &err) == VOV_OK);
         *last = loss_of(m);
         *first = i == 0 ? *last : *first;
-        sgd_step(&sgd, 0.01, 1);
+        sgd_set_rate(&sgd, 0.01);
+        sgd_update(&sgd, 1, NULL);
     }
     sgd_close(&sgd);
 }

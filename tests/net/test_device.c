@@ -94,7 +94,8 @@ static void train(const char *name, struct outcome *out)
         if (i == 0) {
             out->gradient = numbers(p, p->grad, &out->count);
         }
-        sgd_step(&sgd, 0.005, 1);
+        sgd_set_rate(&sgd, 0.005);
+        sgd_update(&sgd, 1, NULL);
     }
     ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
     out->weights = numbers(p, p->val, &out->count);

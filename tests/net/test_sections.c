@@ -120,7 +120,7 @@ static void probabilities(const char *device, bool keep_norms, real out[BATCH * 
     close_net(&m, be);
 }
 
-/* A kernel that a table lacks would be called all the same. */
+/* A kernel that a table lacks would be called all the same; the last ones are optional. */
 START_TEST(tables_are_full)
 {
     static const char *const device[] = {"cpu", "plain"};
@@ -133,7 +133,7 @@ START_TEST(tables_are_full)
 
         ck_assert_int_eq(backend_open(device[d], 1, &be, &err), VOV_OK);
         at = (const char *)be->ops;
-        for (size_t i = 0; i < sizeof *be->ops; i += sizeof entry) {
+        for (size_t i = 0; i < offsetof(struct backend_ops, record); i += sizeof entry) {
             memcpy(&entry, at + i, sizeof entry);
             ck_assert_msg(entry != NULL, "%s: entry %zu is missing", device[d], i / sizeof entry);
         }
@@ -197,7 +197,8 @@ static double norm_of(const struct params *p, const struct tensor *t)
 START_TEST(every_parameter_learns)
 {
     const struct model_options opt = {.training = true, .batch = BATCH};
-    const struct sgd_desc step = {.lr = (real)0.0005, .scale = 1};
+    const real rate = (real)0.0005;
+    const struct sgd_desc step = {.rate = &rate, .rate_factor = 1, .scale = 1};
     const real label[BATCH] = {1, 3, 0, 2};
     struct backend *be;
     struct model m;
@@ -211,7 +212,7 @@ START_TEST(every_parameter_learns)
     before = loss_of(&m);
     ck_assert(before > 0.5 && before < 4);
     ck_assert_msg(exec_backward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
-    ck_assert_ptr_null(exec_find_nonfinite(&m.exec));
+    ck_assert_ptr_null(exec_find_nonfinite(&m.exec, 1));
     for (int i = 0; i < p->n; i++) {
         if (p->tensor[i]->kind != PARAM_MEAN && p->tensor[i]->kind != PARAM_VAR) {
             ck_assert_msg(norm_of(p, p->tensor[i]) > 1e-9, "%s has no gradient",

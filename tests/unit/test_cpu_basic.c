@@ -111,7 +111,8 @@ static void run_dropout(struct backend *be, const void *args, real *const buf[])
 {
     const struct call *c = args;
 
-    be->ops->dropout(be, 99, (real)0.3, bound(c, 0, buf), c->beta, bound(c, 1, buf));
+    be->ops->begin(be, 99);
+    be->ops->dropout(be, 7, (real)0.3, bound(c, 0, buf), c->beta, bound(c, 1, buf));
 }
 
 static void run_affine(struct backend *be, const void *args, real *const buf[])

@@ -183,12 +183,21 @@ END_TEST
 
 static void run_sgd(struct backend *be, const void *args, real *const buf[])
 {
-    const struct sgd_desc d = {(real)0.1, (real)0.9, (real)1e-2, *(const bool *)args, (real)0.5};
+    const real rate = (real)0.2, guard[3] = {4, 0, -7};
+    const struct sgd_desc d = {.rate = &rate,
+                               .rate_factor = (real)0.5,
+                               .momentum = (real)0.9,
+                               .decay = (real)1e-2,
+                               .nesterov = *(const bool *)args,
+                               .scale = (real)0.5,
+                               .clip = *(const bool *)args ? 1 : 3, /* shortens, or does not */
+                               .guard = guard,
+                               .n_guard = 3};
 
     be->ops->sgd(be, &d, 200000, buf[0], buf[1], buf[2]);
     be->ops->block_fill(be, 150000, buf[1], 3);
-    buf[3][0] = (real)be->ops->block_sumsq(be, 200000, buf[2]);
-    buf[3][1] = (real)be->ops->block_sumsq(be, 7, buf[2]);
+    be->ops->block_norm(be, 200000, buf[2], &buf[3][0]);
+    be->ops->block_norm(be, 7, buf[2], &buf[3][1]);
 }
 
 START_TEST(test_optim)
@@ -205,16 +214,48 @@ START_TEST(test_optim)
 }
 END_TEST
 
-START_TEST(test_sumsq_values)
+/* One number that is not finite, and nothing changes; clipping and the rate by hand. */
+START_TEST(test_guard)
+{
+    static const char *const device[] = {"plain", "cpu"};
+    for (int i = 0; i < 2; i++) {
+        struct backend *be = case_open(device[i], 1);
+        const real rate = (real)0.5;
+        real guard[2] = {8, (real)NAN}, w = 1, m = 3;
+        const real g = 4;
+        const struct sgd_desc d = {.rate = &rate,
+                                   .rate_factor = 2,
+                                   .momentum = 1,
+                                   .scale = (real)0.5,
+                                   .clip = 2,
+                                   .guard = guard,
+                                   .n_guard = 2};
+        be->ops->sgd(be, &d, 1, &w, &g, &m);
+        ck_assert(w == 1 && m == 3);
+        guard[1] = (real)INFINITY;
+        be->ops->sgd(be, &d, 1, &w, &g, &m);
+        ck_assert(w == 1 && m == 3);
+        guard[1] = 0; /* the norm is 4 after scaling, 2 times the limit: g counts a quarter */
+        be->ops->sgd(be, &d, 1, &w, &g, &m);
+        ck_assert(w == -3 && m == 4);
+        backend_close(be);
+    }
+}
+END_TEST
+
+START_TEST(test_norm_values)
 {
     struct backend *be = case_open("cpu", 2);
-    real x[3] = {(real)3e30, 4, 0};
+    real x[3] = {(real)3e30, 4, 0}, norm;
 
-    ck_assert(fabs(be->ops->block_sumsq(be, 3, x) / 9e60 - 1) < 1e-6);
+    be->ops->block_norm(be, 3, x, &norm);
+    ck_assert(fabs((double)norm / 3e30 - 1) < 1e-6);
     x[1] = (real)NAN;
-    ck_assert(isnan(be->ops->block_sumsq(be, 3, x)));
+    be->ops->block_norm(be, 3, x, &norm);
+    ck_assert(isnan(norm));
     x[1] = (real)INFINITY;
-    ck_assert(isinf(be->ops->block_sumsq(be, 3, x)));
+    be->ops->block_norm(be, 3, x, &norm);
+    ck_assert(isinf(norm));
     backend_close(be);
 }
 END_TEST
@@ -292,7 +333,8 @@ int main(void)
     tcase_add_test(tests, test_prior_rows);
     tcase_add_loop_test(tests, test_gemm, 0, 7);
     tcase_add_test(tests, test_optim);
-    tcase_add_test(tests, test_sumsq_values);
+    tcase_add_test(tests, test_guard);
+    tcase_add_test(tests, test_norm_values);
     tcase_add_test(tests, test_multibox);
     return case_main(tests);
 }
