@@ -30,8 +30,9 @@ static void cuda_fill(struct backend *be, struct view y, real value)
     }
 }
 
-template <class T> struct copy_numbers {
-    mat<T> x, y;
+template <class X, class Y> struct copy_numbers {
+    mat<X> x;
+    mat<Y> y;
     float beta;
 
     template <int V> __device__ void at(int row, int col) const
@@ -45,8 +46,9 @@ static void cuda_copy(struct backend *be, struct view x, real beta, struct view 
     struct cuda *cu = cuda_of(be);
 
     if (mat_fits(cu, y)) {
-        BY_TYPE(y, const auto m = mat_of<T>(y); each(cu, m.rows, m.c, packs(x) && packs(y),
-                                                     copy_numbers<T>{mat_of<T>(x), m, beta}));
+        BY_TYPE(x, const auto mx = mat_of<T>(x); using X = T;
+                BY_TYPE(y, const auto m = mat_of<T>(y); each(cu, m.rows, m.c, packs(x) && packs(y),
+                                                             copy_numbers<X, T>{mx, m, beta})));
     }
 }
 

@@ -76,14 +76,15 @@ static const struct conv_recipe *find(struct cuda *cu, const struct conv_spec *s
         return NULL;
     }
     struct conv_recipe *r = &c->recipe[c->n++];
-    conv_recipe_find(c->device, s, cu->workspace_limit, r);
+    const size_t asked = cu->be.settings.workspace_bytes;
+    conv_recipe_find(c->device, s, asked > 0 ? asked : cu->workspace_limit, r);
     return r;
 }
 
 static size_t cuda_conv_scratch(struct backend *be, const struct conv_desc *d,
                                 const struct conv_use *use, struct view x, struct view y)
 {
-    const struct conv_spec s = conv_spec_of(d, use, x, y);
+    const struct conv_spec s = conv_spec_of(d, use, x, y, &be->settings);
     const struct conv_recipe *r = find(cuda_of(be), &s);
 
     return r != NULL ? conv_recipe_bytes(r) : 0;
@@ -92,16 +93,17 @@ static size_t cuda_conv_scratch(struct backend *be, const struct conv_desc *d,
 static const char *cuda_conv_algorithm(struct backend *be, const struct conv_desc *d,
                                        enum conv_pass pass, struct view x, struct view y)
 {
-    const struct conv_spec s = conv_spec_of(d, &(struct conv_use){.pass = pass}, x, y);
+    const struct conv_use use = {.pass = pass};
+    const struct conv_spec s = conv_spec_of(d, &use, x, y, &be->settings);
     const struct conv_recipe *r = find(cuda_of(be), &s);
 
     return r != NULL && r->plan != NULL ? "cudnn" : "direct";
 }
 
 /* The first number of a view. */
-static real *start(struct view v)
+static void *start(struct view v)
 {
-    return v.p + v.c0;
+    return (char *)v.p + (size_t)v.c0 * number_bytes(v.type);
 }
 
 static void run(struct cuda *cu, const struct conv_recipe *r, struct conv_pointers at,
@@ -123,6 +125,36 @@ static void *unconst(const real *p)
     return u.to;
 }
 
+static struct view run_of(void *p, size_t count, enum number type)
+{
+    struct view v = view_dense(p, (struct shape){1, (int)count, 1, 1});
+
+    v.type = type;
+    return v;
+}
+
+/* The weight as the plan reads it: narrow where the tensors are. */
+static void *weight_for(struct cuda *cu, const struct conv_recipe *r, struct conv_weight w,
+                        void *scratch)
+{
+    const size_t count = r->weight_bytes / number_bytes(r->spec.type);
+    char *place = (char *)scratch + conv_recipe_weight_at(r);
+    union {
+        const void *from;
+        void *to;
+    } packed = {w.packed};
+
+    if (r->weight_bytes == 0) {
+        return unconst(w.w);
+    }
+    if (w.packed != NULL) {
+        return packed.to;
+    }
+    cu->ops.copy(&cu->be, run_of(unconst(w.w), count, NUMBER_REAL), 0,
+                 run_of(place, count, r->spec.type));
+    return place;
+}
+
 /* What the plan left undone. */
 static void finish_forward(struct cuda *cu, const struct conv_tail *tail, struct view y)
 {
@@ -140,7 +172,7 @@ static void cuda_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
     struct cuda *cu = cuda_of(be);
     const struct conv_use use = {
         .pass = CONV_FWD, .bias = tail->bias != NULL, .act = tail->act, .add = tail->add.p != NULL};
-    struct conv_spec s = conv_spec_of(d, &use, x, y);
+    struct conv_spec s = conv_spec_of(d, &use, x, y, &be->settings);
 
     if (use.add) {
         s.add = conv_rows_of(tail->add);
@@ -155,7 +187,7 @@ static void cuda_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
     }
     run(cu, r,
         (struct conv_pointers){.x = start(x),
-                               .w = unconst(w.w),
+                               .w = weight_for(cu, r, w, scratch),
                                .y = start(y),
                                .bias = unconst(tail->bias),
                                .add = tail->add.p != NULL ? start(tail->add) : NULL},
@@ -170,7 +202,7 @@ static void cuda_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
 {
     struct cuda *cu = cuda_of(be);
     const struct conv_use use = {.pass = CONV_BWD_DATA, .add = beta != 0};
-    const struct conv_spec s = conv_spec_of(d, &use, dx, dy);
+    const struct conv_spec s = conv_spec_of(d, &use, dx, dy, &be->settings);
     const struct conv_recipe *r = find(cu, &s);
     if (r == NULL) {
         return;
@@ -180,9 +212,14 @@ static void cuda_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
         return;
     }
     const bool apart = r->own_bytes > 0;
-    const struct view to = apart ? view_dense(scratch, (struct shape){dx.n, dx.c, dx.h, dx.w}) : dx;
+    struct view to = dx;
+    if (apart) {
+        to = view_dense(scratch, (struct shape){dx.n, dx.c, dx.h, dx.w});
+        to.type = dx.type;
+    }
     run(cu, r,
-        (struct conv_pointers){.x = start(to), .w = unconst(w.w), .y = start(dy), .add = start(dx)},
+        (struct conv_pointers){
+            .x = start(to), .w = weight_for(cu, r, w, scratch), .y = start(dy), .add = start(dx)},
         scratch);
     if (apart) {
         be->ops->copy(be, to, 1, dx);
@@ -194,7 +231,7 @@ static void cuda_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
 {
     struct cuda *cu = cuda_of(be);
     const struct conv_use use = {.pass = CONV_BWD_WEIGHT};
-    const struct conv_spec s = conv_spec_of(d, &use, x, dy);
+    const struct conv_spec s = conv_spec_of(d, &use, x, dy, &be->settings);
     const struct shape shape = {dy.c, x.c / d->groups, d->kh, d->kw};
     const struct conv_recipe *r = find(cu, &s);
 
@@ -215,14 +252,22 @@ static void cuda_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
 static size_t cuda_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
                                    enum conv_pass pass, struct view x, struct view y)
 {
-    (void)be, (void)d, (void)pass, (void)x, (void)y;
-    return 0;
+    const size_t taps = (size_t)d->kh * (size_t)d->kw;
+
+    (void)be, (void)pass;
+    return x.type == NUMBER_REAL
+               ? 0
+               : (size_t)y.c * (size_t)(x.c / d->groups) * taps * number_bytes(x.type);
 }
 
 static void cuda_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                            struct view x, struct view y, const real *w, void *packed)
 {
-    (void)be, (void)d, (void)pass, (void)x, (void)y, (void)w, (void)packed;
+    const size_t count = cuda_conv_pack_bytes(be, d, pass, x, y) / number_bytes(x.type);
+
+    if (count > 0) {
+        be->ops->copy(be, run_of(unconst(w), count, NUMBER_REAL), 0, run_of(packed, count, x.type));
+    }
 }
 
 void cuda_conv_entries(struct backend_ops *ops)

@@ -71,9 +71,14 @@ static void finish(struct conv_plan *p, desc d, const char *what)
 /* NHWC: dimensions are named in the order n, c, h, w whatever the strides. */
 static desc tensor(struct conv_plan *p, int64_t uid, const int64_t dim[4], struct conv_rows rows)
 {
+    static const cudnnDataType_t types[] = {[NUMBER_REAL] = CUDNN_DATA_FLOAT,
+                                            [NUMBER_HALF] = CUDNN_DATA_HALF,
+                                            [NUMBER_BF16] = CUDNN_DATA_BFLOAT16};
+    const bool real_weight = uid == UID_W && p->spec->pass == CONV_BWD_WEIGHT;
+    const bool real_always = uid >= UID_VIRTUAL || uid == UID_BIAS || real_weight;
     const int64_t step = rows.step, align = rows.align;
     const int64_t strides[4] = {dim[2] * dim[3] * step, 1, dim[3] * step, step};
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    const cudnnDataType_t type = types[real_always ? NUMBER_REAL : p->spec->type];
     const bool virtual = uid >= UID_VIRTUAL;
     const desc d = make(p, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
 
@@ -267,7 +272,8 @@ static bool is_allowed(struct conv_plan *p, desc config, int64_t *engine)
         return false;
     }
     for (int64_t i = 0; i < n; i++) {
-        const bool narrow = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE ||
+        const bool tensor_core = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+        const bool narrow = (tensor_core && p->spec->type == NUMBER_REAL) ||
                             notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
                             notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
         const bool varies = notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;

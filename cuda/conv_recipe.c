@@ -8,12 +8,14 @@
 
 struct conv_rows conv_rows_of(struct view v)
 {
-    const bool aligned = v.c0 % 4 == 0 && v.rc % 4 == 0;
-    return (struct conv_rows){v.rc, aligned || (v.c0 == 0 && v.c == v.rc) ? 16 : 4};
+    const int packed = (int)(16 / number_bytes(v.type));
+    const bool aligned = v.c0 % packed == 0 && v.rc % packed == 0;
+    return (struct conv_rows){
+        v.rc, aligned || (v.c0 == 0 && v.c == v.rc) ? 16 : (int)number_bytes(v.type)};
 }
 
 struct conv_spec conv_spec_of(const struct conv_desc *d, const struct conv_use *use, struct view x,
-                              struct view y)
+                              struct view y, const struct backend_settings *set)
 {
     struct conv_spec s;
 
@@ -32,8 +34,9 @@ struct conv_spec conv_spec_of(const struct conv_desc *d, const struct conv_use *
     if (use->add) {
         s.add = use->pass == CONV_FWD ? s.y : s.x;
     }
-    s.exact = true;
-    s.deterministic = true;
+    s.type = x.type;
+    s.exact = !set->tf32;
+    s.deterministic = !set->varies;
     return s;
 }
 
@@ -70,18 +73,13 @@ static void find_backward_data(cudnnBackendDescriptor_t device, size_t limit, st
         s.add = (struct conv_rows){0, 0};
         s.x = (struct conv_rows){s.c, 16};
         r->plan = plan(device, &s, limit);
-        r->own_bytes = (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c * sizeof(real);
+        r->own_bytes = (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c * number_bytes(s.type);
     }
 }
 
-static void find_backward_weight(cudnnBackendDescriptor_t device, size_t limit,
-                                 struct conv_recipe *r)
+static size_t weight_count(const struct conv_spec *s)
 {
-    const struct conv_spec *s = &r->spec;
-
-    r->plan = plan(device, s, limit);
-    r->own_bytes =
-        (size_t)s->k * (size_t)(s->c / s->groups) * (size_t)s->kh * (size_t)s->kw * sizeof(real);
+    return (size_t)s->k * (size_t)(s->c / s->groups) * (size_t)s->kh * (size_t)s->kw;
 }
 
 void conv_recipe_find(cudnnBackendDescriptor_t device, const struct conv_spec *spec, size_t limit,
@@ -97,8 +95,12 @@ void conv_recipe_find(cudnnBackendDescriptor_t device, const struct conv_spec *s
         find_backward_data(device, limit, r);
         break;
     case CONV_BWD_WEIGHT:
-        find_backward_weight(device, limit, r);
+        r->plan = plan(device, spec, limit);
+        r->own_bytes = weight_count(spec) * sizeof(real);
         break;
+    }
+    if (spec->type != NUMBER_REAL && spec->pass != CONV_BWD_WEIGHT) {
+        r->weight_bytes = weight_count(spec) * number_bytes(spec->type);
     }
 }
 
@@ -108,9 +110,19 @@ void conv_recipe_free(struct conv_recipe *r)
     r->plan = NULL;
 }
 
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+size_t conv_recipe_weight_at(const struct conv_recipe *r)
+{
+    return aligned(r->own_bytes);
+}
+
 size_t conv_recipe_workspace_at(const struct conv_recipe *r)
 {
-    return (r->own_bytes + 255) / 256 * 256;
+    return conv_recipe_weight_at(r) + aligned(r->weight_bytes);
 }
 
 size_t conv_recipe_bytes(const struct conv_recipe *r)

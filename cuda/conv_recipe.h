@@ -13,12 +13,13 @@ struct conv_recipe {
     struct conv_plan *plan; /* NULL: loops of our own */
     bool act_behind;        /* act and add are not in the plan: add, then act in place */
     size_t own_bytes;       /* of the result, where it is copied or added into place */
+    size_t weight_bytes;    /* of the weight in the tensors' type, where that is narrow */
 };
 
-/* What a use of a convolution asks cuDNN for: exact and deterministic. Of the views only shapes and
- * channels are read; a forward pass with use->add has y's rows for what is added. */
+/* What a use of a convolution asks cuDNN for. Of the views only shapes, channels and types are
+ * read; a forward pass with use->add has y's rows for what is added. */
 struct conv_spec conv_spec_of(const struct conv_desc *d, const struct conv_use *use, struct view x,
-                              struct view y);
+                              struct view y, const struct backend_settings *set);
 
 /* The rows of a view in the arena, whose buffers start at multiples of 64 bytes. */
 struct conv_rows conv_rows_of(struct view v);
@@ -28,7 +29,8 @@ void conv_recipe_find(cudnnBackendDescriptor_t device, const struct conv_spec *s
                       struct conv_recipe *r);
 void conv_recipe_free(struct conv_recipe *r);
 
-/* Scratch: the result first, then the workspace. */
+/* Scratch: the result, then the narrow weight, then the workspace. */
+size_t conv_recipe_weight_at(const struct conv_recipe *r);
 size_t conv_recipe_workspace_at(const struct conv_recipe *r);
 size_t conv_recipe_bytes(const struct conv_recipe *r);
 

@@ -172,6 +172,7 @@ static enum vov_status cuda_open(int device, struct backend **be, struct err *er
     cu->device = device;
     cu->workspace_limit = workspace_limit;
     cu->be.ops = &cu->ops;
+    cu->be.narrow = true;
     cu->be.ctx = cu;
     fill_table(&cu->ops);
     if (!open_device(cu)) {

@@ -8,6 +8,9 @@
 
 #include "cuda.h"
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
 enum { THREADS = 256, WARP = 32 };
 
 /* The channels of a view: row r (image * plane + pixel), column c (from the view's first). */
@@ -34,13 +37,31 @@ static inline bool mat_fits(struct cuda *cu, struct view v)
     return false;
 }
 
-/* Runs the statement with T as the type of the view's numbers. */
+/* Runs the statements with T as the type of the view's numbers. */
 #define BY_TYPE(view, ...)                                                                         \
-    do {                                                                                           \
-        using T = float;                                                                           \
-        (void)(view);                                                                              \
+    switch ((view).type) {                                                                         \
+    case NUMBER_HALF: {                                                                            \
+        using T = __half;                                                                          \
         __VA_ARGS__;                                                                               \
-    } while (0)
+        break;                                                                                     \
+    }                                                                                              \
+    case NUMBER_BF16: {                                                                            \
+        using T = __nv_bfloat16;                                                                   \
+        __VA_ARGS__;                                                                               \
+        break;                                                                                     \
+    }                                                                                              \
+    default: {                                                                                     \
+        using T = float;                                                                           \
+        __VA_ARGS__;                                                                               \
+    }                                                                                              \
+    }
+
+/* The same where graphs give reals only. */
+#define BY_REAL(...)                                                                               \
+    {                                                                                              \
+        using T = float;                                                                           \
+        __VA_ARGS__;                                                                               \
+    }
 
 /* V neighbouring channels, V is 1 or 4, as they lie in memory. Kernels compute with T = float. */
 template <int V, class T = float> struct __align__(V * sizeof(T)) pack

@@ -63,7 +63,7 @@ static void cuda_smooth_l1_fwd(struct backend *be, struct view x, struct view ta
     if ((size_t)x.c > cu->result_count) {
         cuda_fail(cu, "a loss of too many channels");
     } else if (mat_fits(cu, x)) {
-        BY_TYPE(x, const auto m = mat_of<T>(x);
+        BY_REAL(const auto m = mat_of<T>(x);
                 column_sums<sum1>(cu, 1, m.rows, m.c, packs(x) && packs(target) && packs(weight),
                                   smooth_l1_sum<T>{m, mat_of<T>(target), mat_of<T>(weight), sigma},
                                   store_column{cu->result}));
@@ -94,7 +94,7 @@ static void cuda_smooth_l1_bwd(struct backend *be, struct view x, struct view ta
     const float k = gain / (norm > 1 ? norm : 1);
 
     if (mat_fits(cu, x)) {
-        BY_TYPE(x, const auto m = mat_of<T>(x);
+        BY_REAL(const auto m = mat_of<T>(x);
                 each(cu, m.rows, m.c, packs(x) && packs(target) && packs(weight) && packs(dx),
                      smooth_l1_backward<T>{m, mat_of<T>(target), mat_of<T>(weight), mat_of<T>(dx),
                                            sigma, k, beta}));
@@ -147,8 +147,8 @@ static void cuda_prior_rows_fwd(struct backend *be, struct view x, int k, int fi
     struct cuda *cu = cuda_of(be);
 
     if (mat_fits(cu, x) && mat_fits(cu, y)) {
-        BY_TYPE(x, each(cu, x.n * k, x.h * x.w * (x.c / k), false,
-                        rows_forward<T>{prior_map_of<T>(x, k, first, 0, y)}));
+        BY_REAL(each(cu, x.n * k, x.h * x.w * (x.c / k), false,
+                     rows_forward<T>{prior_map_of<T>(x, k, first, 0, y)}));
     }
 }
 
@@ -158,8 +158,8 @@ static void cuda_prior_rows_bwd(struct backend *be, struct view dy, int k, int f
     struct cuda *cu = cuda_of(be);
 
     if (mat_fits(cu, dx) && mat_fits(cu, dy)) {
-        BY_TYPE(dx, each(cu, dx.n * k, dx.h * dx.w * (dx.c / k), false,
-                         rows_backward<T>{prior_map_of<T>(dx, k, first, beta, dy)}));
+        BY_REAL(each(cu, dx.n * k, dx.h * dx.w * (dx.c / k), false,
+                     rows_backward<T>{prior_map_of<T>(dx, k, first, beta, dy)}));
     }
 }
 

@@ -36,7 +36,8 @@ __device__ static span windows_with(const windows &d, int i, int n)
 
 template <class T> struct max_forward {
     windows d;
-    mat<T> x, y, argmax;
+    mat<T> x, y;
+    mat<float> argmax;
 
     template <int V> __device__ void at(int row, int col) const
     {
@@ -75,13 +76,14 @@ static void cuda_maxpool_fwd(struct backend *be, const struct pool_desc *d, stru
     if (mat_fits(cu, x) && mat_fits(cu, y)) {
         BY_TYPE(x, const auto m = mat_of<T>(y);
                 each(cu, m.rows, m.c, packs(x) && packs(y) && packs(argmax),
-                     max_forward<T>{windows_of(d, x, y), mat_of<T>(x), m, mat_of<T>(argmax)}));
+                     max_forward<T>{windows_of(d, x, y), mat_of<T>(x), m, mat_of<float>(argmax)}));
     }
 }
 
 template <class T> struct max_backward {
     windows d;
-    mat<T> argmax, dy, dx;
+    mat<float> argmax;
+    mat<T> dy, dx;
     float beta;
 
     template <int V> __device__ void at(int row, int col) const
@@ -110,7 +112,7 @@ static void cuda_maxpool_bwd(struct backend *be, const struct pool_desc *d, stru
     if (mat_fits(cu, dx) && mat_fits(cu, dy)) {
         BY_TYPE(dx, const auto m = mat_of<T>(dx);
                 each(cu, m.rows, m.c, packs(argmax) && packs(dy) && packs(dx),
-                     max_backward<T>{windows_of(d, dx, dy), mat_of<T>(argmax), mat_of<T>(dy), m,
+                     max_backward<T>{windows_of(d, dx, dy), mat_of<float>(argmax), mat_of<T>(dy), m,
                                      beta}));
     }
 }

@@ -46,7 +46,7 @@ static void cuda_softmax_fwd(struct backend *be, struct view x, struct view y)
     struct cuda *cu = cuda_of(be);
 
     if (mat_fits(cu, x)) {
-        BY_TYPE(x, const auto m = mat_of<T>(x);
+        BY_REAL(const auto m = mat_of<T>(x);
                 each_row(cu, m.rows, softmax_forward<T>{m, mat_of<T>(y)}));
     }
 }
@@ -76,7 +76,7 @@ static void cuda_softmax_bwd(struct backend *be, struct view y, struct view dy, 
     struct cuda *cu = cuda_of(be);
 
     if (mat_fits(cu, y)) {
-        BY_TYPE(y, const auto m = mat_of<T>(y);
+        BY_REAL(const auto m = mat_of<T>(y);
                 each_row(cu, m.rows, softmax_backward<T>{m, mat_of<T>(dy), mat_of<T>(dx), beta}));
     }
 }
@@ -148,8 +148,8 @@ static void sum_softmax_loss(struct cuda *cu, struct view x, struct view label, 
     const int blocks = smaller(div_up((long long)x.n * x.h * x.w, WARPS), 4096);
     float2 *partial = reinterpret_cast<float2 *>(cu->work);
 
-    BY_TYPE(x, LAUNCH(cu, blocks, THREADS, softmax_loss_kernel<T>, mat_of<T>(x), mat_of<T>(label),
-                      cu->fault, partial));
+    BY_REAL(LAUNCH(cu, blocks, THREADS, softmax_loss_kernel<T>, mat_of<T>(x), mat_of<T>(label),
+                   cu->fault, partial));
     LAUNCH(cu, 1, THREADS, finish_softmax_loss_kernel, partial, blocks, loss, cu->result);
 }
 
@@ -189,7 +189,7 @@ static void cuda_softmax_loss_bwd(struct backend *be, struct view x, struct view
 
     if (mat_fits(cu, x)) {
         sum_softmax_loss(cu, x, label, NULL);
-        BY_TYPE(x, const auto m = mat_of<T>(x);
+        BY_REAL(const auto m = mat_of<T>(x);
                 each_row(cu, m.rows,
                          softmax_loss_backward<T>{m, mat_of<T>(label), mat_of<T>(dx), gain, beta,
                                                   cu->result, cu->fault}));

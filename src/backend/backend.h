@@ -116,6 +116,14 @@ static inline uint64_t dropout_key(uint64_t pass, uint64_t node)
     return (pass ^ (node + 1)) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+/* What the caller may choose of a device that has the choice, before a graph is planned for it. All
+ * zeros: exact sums in float, the same bits every time, a sensible workspace. */
+struct backend_settings {
+    bool tf32;              /* products of floats may be rounded to 11 bits first (tensor cores) */
+    bool varies;            /* faster ways whose bits differ from run to run may be taken */
+    size_t workspace_bytes; /* of one convolution at most; 0: the backend says */
+};
+
 /* Every entry must be filled but the last four. */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
@@ -147,6 +155,7 @@ struct backend_ops {
 
     /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
     void (*fill)(struct backend *be, struct view y, real value);
+    /* copy: x and y may hold numbers of different types. */
     void (*copy)(struct backend *be, struct view x, real beta, struct view y);
     void (*add)(struct backend *be, enum act act, struct view a, struct view b, struct view y);
     void (*act_fwd)(struct backend *be, enum act act, struct view x, struct view y);
@@ -306,9 +315,11 @@ struct backend_ops {
 
 struct backend {
     const struct backend_ops *ops;
-    const char *isa;        /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
-    void *ctx;              /* the thread pool, or the CUDA stream and library handles */
-    const char *doing;      /* name of the node being run, for messages */
+    const char *isa;   /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
+    void *ctx;         /* the thread pool, or the CUDA stream and library handles */
+    const char *doing; /* name of the node being run, for messages */
+    bool narrow;       /* whether views of NUMBER_HALF and NUMBER_BF16 can be worked on */
+    struct backend_settings settings;
     uint64_t key;           /* of the pass's random numbers, where the host draws them */
     bool recording;         /* see tape.h */
     struct err failed;      /* code VOV_OK when nothing has failed */

@@ -12,6 +12,15 @@ struct shape {
     int n, c, h, w;
 };
 
+/* What a buffer holds. HALF and BF16 are 16 bits wide (IEEE's binary16, and the upper half of a
+ * float): how some devices keep activations; they compute in float all the same. */
+enum number { NUMBER_REAL, NUMBER_HALF, NUMBER_BF16 };
+
+static inline size_t number_bytes(enum number type)
+{
+    return type == NUMBER_REAL ? sizeof(real) : 2;
+}
+
 /*
  * Channels c0 .. c0 + c - 1 of a buffer that holds n images of rc channels of h*w numbers. A run of
  * channels inside a wider buffer is a view too, and that is all that a concat without copying
@@ -19,9 +28,10 @@ struct shape {
  * its buffer's channel count rather than a stride, so that a device may also lay it out as NHWC.
  */
 struct view {
-    real *p; /* start of the whole buffer; NULL: no view */
+    real *p; /* start of the whole buffer, whatever its type; NULL: no view */
     int n, c, h, w;
     int c0, rc;
+    enum number type;
 };
 
 static inline size_t shape_count(struct shape s)
@@ -52,7 +62,10 @@ static inline struct view view_slice(struct view v, int first, int c)
 /* Image i alone: images lie behind each other in every layout. */
 static inline struct view view_image(struct view v, int i)
 {
-    v.p += (size_t)i * (size_t)v.rc * view_plane(v);
+    char *start = (char *)v.p;
+    const size_t image = (size_t)v.rc * view_plane(v) * number_bytes(v.type);
+
+    v.p = (real *)(void *)(start + (size_t)i * image);
     v.n = 1;
     return v;
 }
@@ -60,7 +73,7 @@ static inline struct view view_image(struct view v, int i)
 /* A dense buffer of the given shape at p. */
 static inline struct view view_dense(real *p, struct shape s)
 {
-    return (struct view){p, s.n, s.c, s.h, s.w, 0, s.c};
+    return (struct view){p, s.n, s.c, s.h, s.w, 0, s.c, NUMBER_REAL};
 }
 
 #endif

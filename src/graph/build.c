@@ -70,6 +70,15 @@ struct tensor *graph_param(struct graph *g, struct node *n, const char *name, st
     return t;
 }
 
+uint64_t graph_hash(const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    for (; *name != '\0'; name++) {
+        h = (h ^ (unsigned char)*name) * 0x100000001b3U;
+    }
+    return h;
+}
+
 struct node *graph_find(const struct graph *g, const char *name)
 {
     struct node *n = map_get(&g->names, name);
@@ -102,6 +111,7 @@ static struct node *new_node(struct graph *g, const struct op_type *type, const 
     n->in = arena_alloc(&g->mem, (size_t)n_in * sizeof n->in[0] + 1);
     n->gmode = arena_alloc(&g->mem, (size_t)n_in * sizeof n->gmode[0] + 1);
     n->attr = arena_alloc(&g->mem, type->attr_size + 1);
+    n->salt = n->name != NULL ? graph_hash(n->name) : 0;
     if (n->name == NULL || n->in == NULL || n->gmode == NULL || n->attr == NULL) {
         return NULL;
     }

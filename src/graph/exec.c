@@ -92,7 +92,7 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err)
 {
-    *e = (struct exec){.g = g, .be = be};
+    *e = (struct exec){.g = g, .be = be, .gain = 1};
     const enum vov_status status = open_memory(e, opt, err);
     if (status != VOV_OK) {
         exec_close(e);
@@ -113,6 +113,13 @@ void exec_close(struct exec *e)
     params_close(&e->params);
     plan_free(&e->plan);
     *e = (struct exec){0};
+}
+
+void exec_set_gain(struct exec *e, double gain)
+{
+    e->gain = (real)gain;
+    tape_close(e->be, &e->backward);
+    tape_close(e->be, &e->both);
 }
 
 void exec_pack(struct exec *e)
@@ -226,7 +233,7 @@ static void run_steps(void *ctx)
     struct stretch *r = ctx;
     struct exec *e = r->e;
     const bool check = debug_on(DEBUG_CHECK), poisons = debug_on(DEBUG_POISON);
-    const struct op_ctx op = {e->be, e->scratch, e->g->training};
+    const struct op_ctx op = {e->be, e->scratch, e->g->training, e->gain};
 
     for (int i = r->from; i < r->to && r->bad == NULL; i++) {
         const struct step *s = &e->plan.steps[i];
@@ -294,7 +301,7 @@ static const char *find_bad_input(const struct exec *e)
 
 const char *exec_find_nonfinite(struct exec *e, uint64_t key)
 {
-    const struct op_ctx op = {e->be, e->scratch, e->g->training};
+    const struct op_ctx op = {e->be, e->scratch, e->g->training, e->gain};
     const char *bad = find_bad_input(e);
 
     e->be->ops->begin(e->be, key);

@@ -23,6 +23,7 @@ struct exec {
     void *packs; /* prepared weights, inference only */
     bool packed; /* they are filled in */
     struct exec_watch watch;
+    real gain;                           /* of all gradients; see exec_set_gain */
     struct tape forward, backward, both; /* the passes, as a device may have recorded them */
 };
 
@@ -39,6 +40,9 @@ void exec_close(struct exec *e);
  * nothing reads any more: their values are undefined then. The first pass does it where the caller
  * did not. */
 void exec_pack(struct exec *e);
+
+/* Gradients are multiplied by this from the next pass on: 1 unless called. */
+void exec_set_gain(struct exec *e, double gain);
 
 /* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). A pass may use
  * an input's memory for other things once it was read: set inputs before each exec_forward(). */

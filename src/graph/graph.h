@@ -5,6 +5,7 @@
  *
  *   graph_input, graph_add ...        build
  *   graph_fold_norms                  inference only
+ *   graph_narrow                      for devices that keep activations in 16 bits
  *   graph_alias, graph_grad_modes     slices and gradients
  *   plan_build                        steps, lives, addresses: pure, printable
  *   exec.h                            memory, and running it
@@ -48,10 +49,19 @@ struct tensor *graph_out(struct graph *g, struct node *n, struct shape shape);
 struct tensor *graph_param(struct graph *g, struct node *n, const char *name, struct shape shape,
                            enum param_kind kind, struct param_init init);
 
+/* Of a name, so that random numbers hang on names and not on an order: FNV-1a, 64 bits (Fowler,
+ * Noll, Vo). */
+uint64_t graph_hash(const char *name);
+
 struct node *graph_find(const struct graph *g, const char *name); /* NULL: none */
 
 /* The passes, in this order. Each is a pure function of the graph: same graph, same result. */
 enum vov_status graph_fold_norms(struct graph *g, struct err *err); /* marks; see fold_weights */
+
+/* Gives the tensors of ops that may have it 16 bits, and puts `convert` (x to y of another type)
+ * between them and the others. Parameters stay reals. VOV_OK or VOV_ENOMEM. */
+enum vov_status graph_narrow(struct graph *g, enum number type, const struct op_type *convert,
+                             struct err *err);
 int graph_alias(struct graph *g);                  /* how many concat inputs became slices */
 void graph_alias_none(struct graph *g);            /* instead of it: every concat copies */
 enum vov_status graph_grad_modes(struct graph *g); /* VOV_OK or VOV_ENOMEM */

@@ -34,6 +34,7 @@ struct param_init {
 struct tensor {
     const char *name; /* "osa2_1/conv3", in the graph's own memory */
     struct shape shape;
+    enum number type;
     unsigned flags;
     int id;                /* index in graph->tensors */
     struct node *producer; /* NULL for inputs and parameters */
@@ -60,6 +61,7 @@ struct node {
     const char *name;  /* "osa2_1/conv3" */
     struct src_loc at; /* the cfg section that made it */
     int index;         /* in graph->nodes */
+    uint64_t salt;     /* of its random numbers, from its name */
     struct tensor **in;
     enum grad_mode *gmode; /* [n_in] */
     int n_in;
@@ -76,6 +78,7 @@ struct op_ctx {
     struct backend *be;
     void *scratch; /* node->scratch_bytes of it */
     bool training;
+    real gain; /* of every loss's gradient: narrow numbers underflow without it */
 };
 
 /* Exact cost of one forward pass over the graph's batch; see docs/cost.md. */
@@ -98,6 +101,7 @@ struct op_type {
     unsigned saves_in, saves_out;
     void (*saves)(const struct node *n, unsigned *in, unsigned *out);
 
+    bool narrow;   /* in[] and out[0] may be 16 bits wide; else all are reals */
     bool cheap;    /* forward may be run again before backward rather than its output be kept */
     bool view_out; /* out[0] may be a channel slice of a wider buffer */
     bool gathers;  /* out[0] is in[0], in[1] ... one behind the other: a concat */

@@ -87,21 +87,10 @@ void params_close(struct params *p)
     *p = (struct params){0};
 }
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
-static uint64_t hash_name(const char *s)
-{
-    uint64_t h = 0xcbf29ce484222325U;
-
-    for (; *s != '\0'; s++) {
-        h = (h ^ (unsigned char)*s) * 0x100000001b3U;
-    }
-    return h;
-}
-
 static void draw(const struct tensor *t, uint64_t seed, real *out)
 {
     const size_t n = shape_count(t->shape);
-    struct rng r = rng_open(seed, RNG_INIT, hash_name(t->name), 0);
+    struct rng r = rng_open(seed, RNG_INIT, graph_hash(t->name), 0);
 
     for (size_t i = 0; i < n; i++) {
         switch (t->init.kind) {

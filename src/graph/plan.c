@@ -106,7 +106,7 @@ static void find_bytes(const struct graph *g, struct plan *p)
 {
     for (int i = 0; i < g->n_tensors; i++) {
         const struct tensor *t = g->tensors[i];
-        const size_t bytes = shape_count(t->shape) * sizeof(real);
+        const size_t bytes = shape_count(t->shape) * number_bytes(t->type);
         for (int k = 0; k < 2; k++) {
             struct plan_item *it = &p->items[2 * i + k];
             const bool used = it->first[0] <= it->last[0] || it->first[1] <= it->last[1];
@@ -119,7 +119,7 @@ static struct view window(const struct tensor *t, real *p)
 {
     const struct shape s = t->shape;
 
-    return (struct view){p, s.n, s.c, s.h, s.w, t->c_off, t->root->shape.c};
+    return (struct view){p, s.n, s.c, s.h, s.w, t->c_off, t->root->shape.c, t->type};
 }
 
 /* Scratch and prepared weights. Their functions ask for shapes before there is memory. */

@@ -58,6 +58,7 @@ const struct op_type op_activation = {
     .saves = act_saves,
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = act_infer,
     .forward = act_forward,
     .backward = act_backward,

@@ -53,6 +53,7 @@ const struct op_type op_add = {
     .saves = add_saves,
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = add_infer,
     .forward = add_forward,
     .backward = add_backward,

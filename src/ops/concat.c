@@ -57,6 +57,7 @@ const struct op_type op_concat = {
     .cheap = true,
     .view_out = true,
     .gathers = true,
+    .narrow = true,
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,

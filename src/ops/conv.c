@@ -113,6 +113,7 @@ const struct op_type op_conv = {
     .attr_size = sizeof(struct conv_attr),
     .saves = conv_saves,
     .view_out = true,
+    .narrow = true,
     .infer = conv_infer,
     .scratch = conv_scratch,
     .pack_bytes = conv_pack_bytes,

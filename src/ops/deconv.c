@@ -94,6 +94,7 @@ static void data_gradient(const struct node *n, const struct op_ctx *ctx)
     if (add) {
         char *end = (char *)ctx->scratch + kernel_scratch(n, ctx->be, ctx->training);
         to = view_dense((real *)(void *)end, n->in[0]->shape);
+        to.type = dx.type;
     }
     const struct conv_weight w = {n->param[0]->val.p, NULL};
     const struct conv_tail tail = {.act = ACT_LINEAR};
@@ -143,6 +144,7 @@ const struct op_type op_deconv = {
     .attr_size = sizeof(struct conv_attr),
     .saves = deconv_saves,
     .view_out = true,
+    .narrow = true,
     .infer = deconv_infer,
     .scratch = deconv_scratch,
     .pack_bytes = deconv_pack_bytes,

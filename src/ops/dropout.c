@@ -21,7 +21,7 @@ static void dropout_forward(const struct node *n, const struct op_ctx *ctx)
     const struct dropout_attr *a = n->attr;
     const struct view x = n->in[0]->val, y = n->out[0]->val;
     if (ctx->training) {
-        ctx->be->ops->dropout(ctx->be, (uint64_t)n->index, (real)a->p, x, 0, y);
+        ctx->be->ops->dropout(ctx->be, n->salt, (real)a->p, x, 0, y);
     } else if (!tensor_is_window(n->in[0], 0, n->out[0])) {
         ctx->be->ops->copy(ctx->be, x, 0, y);
     }
@@ -30,7 +30,7 @@ static void dropout_forward(const struct node *n, const struct op_ctx *ctx)
 static void dropout_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct dropout_attr *a = n->attr;
-    ctx->be->ops->dropout(ctx->be, (uint64_t)n->index, (real)a->p, n->out[0]->grad, node_beta(n, 0),
+    ctx->be->ops->dropout(ctx->be, n->salt, (real)a->p, n->out[0]->grad, node_beta(n, 0),
                           n->in[0]->grad);
 }
 
@@ -46,6 +46,7 @@ const struct op_type op_dropout = {
     .cheap = true,
     .view_out = true,
     .window = dropout_window,
+    .narrow = true,
     .infer = dropout_infer,
     .forward = dropout_forward,
     .backward = dropout_backward,

@@ -37,6 +37,7 @@ const struct op_type op_l2norm = {
     .saves_in = 1,
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = l2norm_infer,
     .forward = l2norm_forward,
     .backward = l2norm_backward,

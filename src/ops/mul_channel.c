@@ -34,6 +34,7 @@ const struct op_type op_mul_channel = {
     .saves_in = 3,
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = mul_infer,
     .forward = mul_forward,
     .backward = mul_backward,

@@ -65,7 +65,7 @@ static void multibox_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct multibox_attr *a = n->attr;
     const struct view none = {0};
-    const real gain = a->weight != 0 ? (real)a->weight : 1;
+    const real gain = ctx->gain * (a->weight != 0 ? (real)a->weight : 1);
     ctx->be->ops->multibox_bwd(
         ctx->be, &a->d, n->in[LOC]->val, n->in[CONF]->val, n->out[1]->val, n->out[0]->val.p, gain,
         node_beta(n, LOC), n->gmode[LOC] == GRAD_NONE ? none : n->in[LOC]->grad, node_beta(n, CONF),

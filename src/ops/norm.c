@@ -97,6 +97,7 @@ const struct op_type op_norm = {
     .saves_out = 2,
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = norm_infer,
     .scratch = norm_scratch,
     .forward = norm_forward,

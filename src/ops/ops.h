@@ -133,4 +133,7 @@ const char *act_name(enum act a);
 /* For absorb(): does act come out as one of conv's or connected's? Sets *act when it does. */
 bool act_absorb(const struct node *next, enum act *act);
 
+/* in: x. out: y, the same numbers in another type; see graph_narrow. No settings. */
+extern const struct op_type op_convert;
+
 #endif

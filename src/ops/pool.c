@@ -80,6 +80,7 @@ const struct op_type op_maxpool = {
     .name = "maxpool",
     .attr_size = sizeof(struct pool_attr),
     .saves_out = 2,
+    .narrow = true,
     .view_out = true,
     .infer = maxpool_infer,
     .forward = maxpool_forward,
@@ -109,6 +110,7 @@ static void avgpool_backward(const struct node *n, const struct op_ctx *ctx)
 const struct op_type op_avgpool = {
     .name = "avgpool",
     .attr_size = sizeof(struct pool_attr),
+    .narrow = true,
     .view_out = true,
     .infer = avgpool_infer,
     .forward = avgpool_forward,
@@ -143,6 +145,7 @@ static void global_backward(const struct node *n, const struct op_ctx *ctx)
 
 const struct op_type op_global_avgpool = {
     .name = "global_avgpool",
+    .narrow = true,
     .view_out = true,
     .infer = global_infer,
     .forward = global_forward,

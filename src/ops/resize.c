@@ -41,6 +41,7 @@ const struct op_type op_resize = {
     .attr_size = sizeof(struct resize_attr),
     .cheap = true,
     .view_out = true,
+    .narrow = true,
     .infer = resize_infer,
     .forward = resize_forward,
     .backward = resize_backward,

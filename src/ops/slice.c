@@ -51,6 +51,7 @@ const struct op_type op_slice = {
     .cheap = true,
     .view_out = true,
     .window = slice_window,
+    .narrow = true,
     .infer = slice_infer,
     .forward = slice_forward,
     .backward = slice_backward,

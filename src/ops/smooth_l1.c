@@ -32,7 +32,7 @@ static void smooth_l1_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct smooth_l1_attr *a = n->attr;
     ctx->be->ops->smooth_l1_bwd(ctx->be, n->in[0]->val, n->in[1]->val, n->in[2]->val,
-                                or_one(a->sigma), or_one(a->norm), or_one(a->weight),
+                                or_one(a->sigma), or_one(a->norm), ctx->gain * or_one(a->weight),
                                 node_beta(n, 0), n->in[0]->grad);
 }
 

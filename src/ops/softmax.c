@@ -53,7 +53,7 @@ static void loss_forward(const struct node *n, const struct op_ctx *ctx)
 static void loss_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct softmax_loss_attr *a = n->attr;
-    const real gain = a->weight != 0 ? (real)a->weight : 1;
+    const real gain = ctx->gain * (a->weight != 0 ? (real)a->weight : 1);
     ctx->be->ops->softmax_loss_bwd(ctx->be, n->in[0]->val, n->in[1]->val, gain, node_beta(n, 0),
                                    n->in[0]->grad);
 }

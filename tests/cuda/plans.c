@@ -2,8 +2,8 @@
  * plans.c - puts every convolution of cfg files, in inference and in training, to the real cuDNN
  * for GPUs that are not here:  plans [-g GPU]... [-n MOST] CFG...
  *
- * Prints a line of a table for each GPU, and each convolution that cuDNN refuses. Exit code 77 where
- * cuDNN is not the version that the descriptions of the GPUs were made for, 1 where a GPU was
+ * Prints a line of a table for each GPU, and each convolution that cuDNN refuses. Exit code 77
+ * where cuDNN is not the version that the descriptions of the GPUs were made for, 1 where a GPU was
  * refused or more convolutions than MOST fell back to our own loops.
  */
 #include "backend/backend.h"
@@ -45,7 +45,8 @@ static void ask(const struct conv_spec *s)
 static size_t note_conv(struct backend *be, const struct conv_desc *d, const struct conv_use *use,
                         struct view x, struct view y)
 {
-    const struct conv_spec s = conv_spec_of(d, use, x, y);
+    const struct backend_settings exact = {0};
+    const struct conv_spec s = conv_spec_of(d, use, x, y, &exact);
     (void)be;
     ask(&s);
     return 0;
@@ -181,8 +182,9 @@ int main(int argc, char **argv)
     }
     printf("%d convolutions of %d nets, %d of them different\n\n", asked.all, argc - optind,
            asked.n);
-    printf("| GPU | graphs | fused | in parts | own loops | on slices | by copies | workspace, MB | "
-           "s |\n|--|--|--|--|--|--|--|--|--|\n");
+    printf(
+        "| GPU | graphs | fused | in parts | own loops | on slices | by copies | workspace, MB | "
+        "s |\n|--|--|--|--|--|--|--|--|--|\n");
     for (int i = 0; i < GPU_SHEETS; i++) {
         if (is_named(&gpu_sheets[i], gpu, n_gpus)) {
             failed |= run_gpu(&gpu_sheets[i], most_own);

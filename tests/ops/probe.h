@@ -58,7 +58,7 @@ static real *host_copy(struct backend *be, struct view v)
 
 static real probe_weight(const struct node *n, size_t i)
 {
-    struct rng r = rng_open(99, RNG_TEST, (uint64_t)n->index, i);
+    struct rng r = rng_open(99, RNG_TEST, n->salt, i);
     return (real)rng_normal(&r);
 }
 

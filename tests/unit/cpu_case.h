@@ -57,7 +57,7 @@ static inline int case_buffer(struct cpu_case *c, size_t n)
 /* A view of s in the middle of a buffer that is `extra` channels wider on both sides. */
 static inline struct view case_view(struct cpu_case *c, struct shape s, int extra, int *index)
 {
-    struct view v = {NULL, s.n, s.c, s.h, s.w, extra, s.c + 2 * extra};
+    struct view v = {NULL, s.n, s.c, s.h, s.w, extra, s.c + 2 * extra, NUMBER_REAL};
 
     *index = case_buffer(c, (size_t)s.n * (size_t)v.rc * view_plane(v));
     v.p = c->start[*index];
