@@ -197,7 +197,7 @@ static double norm_of(const struct params *p, const struct tensor *t)
 START_TEST(every_parameter_learns)
 {
     const struct model_options opt = {.training = true, .batch = BATCH};
-    const real rate = (real)0.0005;
+    const real rate = (real)0.00005;
     const struct sgd_desc step = {.rate = &rate, .rate_factor = 1, .scale = 1};
     const real label[BATCH] = {1, 3, 0, 2};
     struct backend *be;
