@@ -79,7 +79,8 @@ static enum vov_status use(struct model *m, struct backend *be, bool training, s
     for (int i = 0; i < 2 && status == VOV_OK; i++) {
         status = step(m, be, training, err);
         if (status == VOV_OK && training) {
-            sgd_step(&sgd, 0.01, 1);
+            sgd_set_rate(&sgd, 0.01);
+            sgd_update(&sgd, 1, NULL);
         }
     }
     sgd_close(&sgd);
