@@ -37,18 +37,19 @@ enum { GPU_SHEETS = sizeof gpu_sheets / sizeof *gpu_sheets };
 
 static inline void gpu_json(const struct gpu_sheet *g, char *text, size_t size)
 {
-    snprintf(text, size,
-             "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], "
-             "\"regsPerBlock\": 65536, \"multiProcessorCount\": %d, \"warpSize\": 32, "
-             "\"maxSharedMemoryPerBlock\": 49152, \"maxSharedMemoryPerBlockOptin\": %d, "
-             "\"reservedSharedMemoryPerBlock\": %d, \"maxRegistersPerSM\": 65536, "
-             "\"maxCtasPerSM\": %d, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, "
-             "\"pciDeviceId\": 0, \"isTccDriver\": 0, \"supportCoopLaunch\": 1, "
-             "\"totalGlobalMem\": %lld, \"smClockRateKHz\": %d, \"memClockRateKHz\": %d, "
-             "\"l2CacheSize\": %d, \"deviceName\": \"%s\", \"deviceVer\": %d, \"driverVer\": 13000, "
-             "\"cudaDeviceId\": 0}",
-             g->multiprocessors, g->shared_optin, g->shared_reserved, g->blocks, g->threads,
-             g->memory, g->clock_khz, g->memory_khz, g->l2, g->full_name, g->architecture);
+    snprintf(
+        text, size,
+        "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], "
+        "\"regsPerBlock\": 65536, \"multiProcessorCount\": %d, \"warpSize\": 32, "
+        "\"maxSharedMemoryPerBlock\": 49152, \"maxSharedMemoryPerBlockOptin\": %d, "
+        "\"reservedSharedMemoryPerBlock\": %d, \"maxRegistersPerSM\": 65536, "
+        "\"maxCtasPerSM\": %d, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, "
+        "\"pciDeviceId\": 0, \"isTccDriver\": 0, \"supportCoopLaunch\": 1, "
+        "\"totalGlobalMem\": %lld, \"smClockRateKHz\": %d, \"memClockRateKHz\": %d, "
+        "\"l2CacheSize\": %d, \"deviceName\": \"%s\", \"deviceVer\": %d, \"driverVer\": 13000, "
+        "\"cudaDeviceId\": 0}",
+        g->multiprocessors, g->shared_optin, g->shared_reserved, g->blocks, g->threads, g->memory,
+        g->clock_khz, g->memory_khz, g->l2, g->full_name, g->architecture);
 }
 
 #endif
