@@ -21,7 +21,7 @@ import files
 class Vov:
     """libvov through vov.h: one call of vov_run, input set before."""
 
-    library = "ctypes"
+    module = "ctypes"
 
     def __init__(self, name, size, batch, threads):
         import ctypes as c
@@ -66,7 +66,7 @@ class Ncnn:
     """Defaults, which choose Winograd, packed layouts and sgemm by themselves; fp32 only. A batch
     is its pictures one after another, since ncnn has no batch."""
 
-    library = "ncnn"
+    module = "ncnn"
 
     def __init__(self, name, size, batch, threads):
         import ncnn
@@ -100,7 +100,7 @@ class Ncnn:
 
 
 class OnnxRuntime:
-    library = "onnxruntime"
+    module = "onnxruntime"
 
     def __init__(self, name, size, batch, threads):
         import onnxruntime as ort
@@ -120,7 +120,7 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    library = "openvino"
+    module = "openvino"
 
     def __init__(self, name, size, batch, threads):
         import openvino as ov
@@ -142,7 +142,7 @@ class OpenVino:
 
 
 class OpenCv:
-    library = "cv2"
+    module = "cv2"
 
     def __init__(self, name, size, batch, threads):
         import cv2
@@ -163,7 +163,7 @@ class Torch:
     """Norms folded; eager in both layouts, frozen TorchScript (oneDNN's own layout), and
     torch.compile with the inductor's freezing."""
 
-    library = "torch"
+    module = "torch"
 
     def __init__(self, name, size, batch, threads):
         import torch
@@ -212,7 +212,7 @@ RATE, MOMENTUM, DECAY = 1e-3, 0.9, 1e-4
 class VovTrain:
     """The trainer's own step, through step.c. Gives the loss as its output."""
 
-    library = "ctypes"
+    module = "ctypes"
 
     def __init__(self, name, size, batch, threads):
         import ctypes as c
@@ -242,7 +242,7 @@ class VovTrain:
 class TorchTrain:
     """SGD with momentum and weight decay, cross-entropy; eager in both layouts, and compiled."""
 
-    library = "torch"
+    module = "torch"
 
     def __init__(self, name, size, batch, threads):
         import torch
@@ -348,7 +348,7 @@ def main():
     if os.environ.get("BENCH_FIRST"):
         go_first(os.getpid())
     peer = PEERS[sys.argv[2].removeprefix("memory-"), sys.argv[1]]
-    importlib.import_module(peer.library)
+    importlib.import_module(peer.module)
     base = resident("VmRSS")
     peer = peer(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), threads)
     print(json.dumps(base), file=out, flush=True)

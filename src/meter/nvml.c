@@ -30,7 +30,7 @@ static bool find_all(struct nvml *n, char *why, size_t why_size)
         {"nvmlErrorString", &n->error_string},
     };
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (!find(n->library, needed[i].name, needed[i].pointer)) {
+        if (!find(n->handle, needed[i].name, needed[i].pointer)) {
             snprintf(why, why_size, "NVML has no %s: the NVIDIA driver is older than 410",
                      needed[i].name);
             return false;
@@ -66,8 +66,8 @@ static bool find_device(struct nvml *n, const char *pci, char *why, size_t why_s
 bool nvml_open(struct nvml *n, const char *library, const char *pci, char *why, size_t why_size)
 {
     *n = (struct nvml){0};
-    n->library = dlopen(library != NULL ? library : "libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (n->library == NULL) {
+    n->handle = dlopen(library != NULL ? library : "libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (n->handle == NULL) {
         snprintf(why, why_size,
                  "no NVIDIA driver: %s; sudo apt install nvidia-driver on a machine "
                  "with such a GPU",
@@ -75,14 +75,14 @@ bool nvml_open(struct nvml *n, const char *library, const char *pci, char *why, 
         return false;
     }
     if (!find_all(n, why, why_size)) {
-        dlclose(n->library);
+        dlclose(n->handle);
         *n = (struct nvml){0};
         return false;
     }
     const int started = n->init();
     if (started != 0) {
         failed(n, "cannot start", started, why, why_size);
-        dlclose(n->library);
+        dlclose(n->handle);
         *n = (struct nvml){0};
         return false;
     }
@@ -95,9 +95,9 @@ bool nvml_open(struct nvml *n, const char *library, const char *pci, char *why, 
 
 void nvml_close(struct nvml *n)
 {
-    if (n->library != NULL) {
+    if (n->handle != NULL) {
         n->shutdown();
-        dlclose(n->library);
+        dlclose(n->handle);
     }
     *n = (struct nvml){0};
 }

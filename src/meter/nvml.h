@@ -11,7 +11,7 @@
 typedef void *nvml_device; /* nvmlDevice_t */
 
 struct nvml {
-    void *library;
+    void *handle; /* of dlopen() */
     nvml_device device;
     bool has_counter; /* Volta and newer count millijoules; older ones give watts only */
 

@@ -258,7 +258,7 @@ START_TEST(which_gpu)
     nvml_close(&n);
     ck_assert(!nvml_open(&n, stub, "0000:01:00.0", why, sizeof why));
     ck_assert_ptr_nonnull(strstr(why, "no such GPU"));
-    ck_assert_ptr_null(n.library);
+    ck_assert_ptr_null(n.handle);
     ck_assert(!nvml_open(&n, "libm.so.6", NULL, why, sizeof why));
     ck_assert_ptr_nonnull(strstr(why, "NVML has no nvmlInit_v2"));
 }
