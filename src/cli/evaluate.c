@@ -118,7 +118,7 @@ static enum vov_status take_batch(struct detector *d, const struct dataset *data
     status = detector_run(d, err);
     for (int i = 0; i < b->n && status == VOV_OK; i++) {
         if (b->width[i] <= 0) {
-            e->top.n++;
+            e->top.n += e->labels;
             continue; /* could not be read */
         }
         status = e->labels ? take_answer(d, data, b, i, map, e, err)

@@ -34,13 +34,12 @@ static bool has_end(const char *path, const char *const *ends)
 
 static enum vov_status add_folder(struct inputs *in, const char *dir, struct err *err)
 {
-    static const char *const pictures[] = {"jpg", "jpeg", "png", NULL};
     char **names;
     int n;
     TRY(file_list(dir, &names, &n, err));
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n && status == VOV_OK; i++) {
-        if (!has_end(names[i], pictures)) {
+        if (!image_has_name(names[i])) {
             continue;
         }
         char *path = path_join(dir, names[i]);

@@ -67,11 +67,6 @@ void product_plan(struct product *p, int max_panels)
         cache_lines(p->source_bytes);
 }
 
-size_t product_left_bytes(const struct product *p)
-{
-    return cache_lines((size_t)p->row_panels * TILE_ROWS * (size_t)p->k * sizeof(real));
-}
-
 struct packing {
     const struct product *p;
     const struct product_left *left;

@@ -57,7 +57,6 @@ struct product_left {
 
 /* Chooses chunks of at most max_panels panels of columns. */
 void product_plan(struct product *p, int max_panels);
-size_t product_left_bytes(const struct product *p);
 /* Packs A to `packed`, and makes it p->a. k_block must be a multiple of left->n_taps. */
 void product_pack(struct product *p, const struct product_left *left, real *packed);
 /* memory: work_bytes for each thread. */

@@ -332,17 +332,6 @@ static const char *unusable(const struct reader *r, const struct raw *a, const c
     return a->bad_seg ? "its \"segmentation\" is damaged" : NULL;
 }
 
-/* The box cut to the picture; false when nothing of it is inside. */
-static bool clip(const struct item *it, const double b[4], struct box *out)
-{
-    const double w = it->width > 0 ? it->width : 1e9, h = it->height > 0 ? it->height : 1e9;
-    const double x0 = fmax(0, b[0]), y0 = fmax(0, b[1]);
-    const double x1 = fmin(w, b[0] + b[2]), y1 = fmin(h, b[1] + b[3]);
-
-    *out = (struct box){(real)x0, (real)y0, (real)x1, (real)y1};
-    return x1 > x0 && y1 > y0;
-}
-
 /* Why a box cannot be learned; NULL: it can, and *out is what lies inside the picture. */
 static const char *unfit(const struct item *it, const struct raw *a, struct box *out)
 {
@@ -352,7 +341,7 @@ static const char *unfit(const struct item *it, const struct raw *a, struct box 
     if (a->bbox[2] <= 0 || a->bbox[3] <= 0) {
         return "its \"bbox\" has no area";
     }
-    return clip(it, a->bbox, out) ? NULL : "its \"bbox\" lies outside the picture";
+    return item_clip(it, a->bbox, out) ? NULL : "its \"bbox\" lies outside the picture";
 }
 
 static bool mask_fits(const struct raw *a, const struct item *it)
@@ -521,16 +510,4 @@ enum vov_status coco_read(const char *path, const struct dataset_options *opt, s
         dataset_free(d);
     }
     return status;
-}
-
-void dataset_free(struct dataset *d)
-{
-    for (int i = 0; i < d->n; i++) {
-        mem_free(d->item[i].truth);
-    }
-    mem_free(d->item);
-    mem_free(d->class_name);
-    mem_free(d->class_key);
-    arena_free(&d->mem);
-    *d = (struct dataset){0};
 }

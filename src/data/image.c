@@ -62,6 +62,18 @@ static enum vov_status find_format(const struct encoded *in, enum format *format
     return VOV_OK;
 }
 
+bool image_has_name(const char *path)
+{
+    static const char *const ends[] = {"jpg", "jpeg", "png"};
+
+    for (int i = 0; i < 3; i++) {
+        if (strcasecmp(path_ext(path), ends[i]) == 0) {
+            return path_base(path)[0] != '.';
+        }
+    }
+    return false;
+}
+
 void image_free(struct image *img)
 {
     mem_free(img->rgb);

@@ -33,6 +33,9 @@ enum vov_status image_read_again(const char *path, const struct log *log, struct
                                  struct err *err);
 enum vov_status image_decode(const char *path, const void *bytes, size_t n, const struct log *log,
                              struct image *img, struct err *err);
+/* Whether a file's name ends as those of the pictures that we read do: folders are searched for
+ * them. What a file holds, its bytes say. */
+bool image_has_name(const char *path);
 /* Width and height (after EXIF turning) from the head of the file only. */
 enum vov_status image_size(const char *path, int *width, int *height, struct err *err);
 /* Sets the size and sees to memory for it, uncleared: what img holds, where that is enough. */

@@ -3,13 +3,13 @@
  * 2; the form is that of Krizhevsky 2009).
  */
 #include "dataset.h"
+#include "image.h"
 
 #include "base/file.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { SIDE = 32, CIFAR_CLASSES = 10, PLANES = 3 * SIDE * SIDE, RECORD = 1 + PLANES };
 enum { MAX_FILE = 1 << 30, MAX_NAMES = 1 << 16 };
@@ -54,18 +54,6 @@ static enum vov_status add_class(struct dataset *d, const char *name, struct err
 
 /* ---- a folder of class folders ---- */
 
-static bool is_picture(const char *name)
-{
-    static const char *const ends[] = {"jpg", "jpeg", "png"};
-
-    for (int i = 0; i < 3; i++) {
-        if (strcasecmp(path_ext(name), ends[i]) == 0) {
-            return name[0] != '.';
-        }
-    }
-    return false;
-}
-
 static enum vov_status add_pictures(struct dataset *d, const char *dir, int label, struct err *err)
 {
     char **names;
@@ -74,7 +62,7 @@ static enum vov_status add_pictures(struct dataset *d, const char *dir, int labe
     TRY(file_list(dir, &names, &n, err));
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n && status == VOV_OK; i++) {
-        char *path = is_picture(names[i]) ? path_join(dir, names[i]) : NULL;
+        char *path = image_has_name(names[i]) ? path_join(dir, names[i]) : NULL;
         if (path != NULL && add_item(d, label, path, err) == NULL) {
             status = VOV_ENOMEM;
         }

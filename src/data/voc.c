@@ -24,15 +24,10 @@ struct object {
     bool difficult;
 };
 
-/* A class in the order in which it was met. */
-struct name {
-    const char *text; /* in the data set's memory */
-};
-
 struct voc {
     struct dataset *d;
     const struct dataset_options *opt;
-    struct name *name; /* [n_names] */
+    const char **name; /* [n_names] classes as they were met, in d->mem */
     int n_names, cap_names;
 
     /* The file being read. */
@@ -65,15 +60,15 @@ static void problem(struct voc *v, const char *kind, const char *text)
 static int name_number(struct voc *v, const char *text)
 {
     for (int i = 0; i < v->n_names; i++) {
-        if (strcmp(v->name[i].text, text) == 0) {
+        if (strcmp(v->name[i], text) == 0) {
             return i;
         }
     }
     if (!VEC_GROW(v->name, v->n_names, v->cap_names)) {
         return -1;
     }
-    v->name[v->n_names].text = arena_strdup(&v->d->mem, text);
-    return v->name[v->n_names].text != NULL ? v->n_names++ : -1;
+    v->name[v->n_names] = arena_strdup(&v->d->mem, text);
+    return v->name[v->n_names] != NULL ? v->n_names++ : -1;
 }
 
 static void add_object(struct voc *v)
@@ -181,30 +176,21 @@ static void XMLCALL on_end(void *user, const XML_Char *tag)
     *strrchr(v->path, '/') = '\0';
 }
 
-/* The first of these that is there, else the first: `name` in the folder that was asked for, in
- * JPEGImages beside the folder of the annotations, beside the annotation. In d->mem. */
+/* In the folder that was asked for; else in JPEGImages beside the folder of the annotations, or,
+ * where it is there, beside the annotation. In d->mem. */
 static const char *find_picture(struct voc *v, const char *name)
 {
-    char *beside = path_beside(v->xml, name);
-    char *up = path_beside(v->xml, "../JPEGImages");
-    char *given = v->opt->images != NULL ? path_join(v->opt->images, name) : NULL;
-    char *sibling = up != NULL ? path_join(up, name) : NULL;
-    char *const all[] = {given, given == NULL ? sibling : NULL, given == NULL ? beside : NULL};
-    const char *found = NULL;
+    char inside[VALUE_TEXT + 20];
 
-    for (int i = 0; i < 3 && found == NULL; i++) {
-        if (all[i] != NULL && file_exists(all[i])) {
-            found = arena_strdup(&v->d->mem, all[i]);
-        }
-    }
-    if (found == NULL && sibling != NULL) {
-        found = arena_strdup(&v->d->mem, given != NULL ? given : sibling);
-    }
-    v->failed = v->failed || found == NULL;
+    snprintf(inside, sizeof inside, "../JPEGImages/%s", name);
+    char *path =
+        v->opt->images != NULL ? path_join(v->opt->images, name) : path_beside(v->xml, inside);
+    char *beside = v->opt->images == NULL ? path_beside(v->xml, name) : NULL;
+    const bool is_beside = beside != NULL && file_exists(beside);
+    const char *found = path != NULL ? arena_strdup(&v->d->mem, is_beside ? beside : path) : NULL;
+
+    mem_free(path);
     mem_free(beside);
-    mem_free(up);
-    mem_free(given);
-    mem_free(sibling);
     return found;
 }
 
@@ -225,23 +211,6 @@ static enum vov_status parse(struct voc *v, const struct buf *text, struct err *
     return VOV_OK;
 }
 
-/* Boxes are cut to the picture where its size is known; a box wholly outside is no target. */
-static void finish_truth(const struct item *it)
-{
-    for (int i = 0; i < it->n_truth; i++) {
-        struct truth *t = &it->truth[i];
-        const double *b = t->bbox;
-        const double w = it->width > 0 ? it->width : (double)INFINITY;
-        const double h = it->height > 0 ? it->height : (double)INFINITY;
-        t->box = (struct box){(real)fmax(0, b[0]), (real)fmax(0, b[1]), (real)fmin(w, b[0] + b[2]),
-                              (real)fmin(h, b[1] + b[3])};
-        if (!(t->box.x1 > t->box.x0 && t->box.y1 > t->box.y0)) {
-            t->box = (struct box){0};
-            t->unfit = true;
-        }
-    }
-}
-
 static enum vov_status add_picture(struct voc *v, const char *id, struct err *err)
 {
     struct dataset *d = v->d;
@@ -254,9 +223,10 @@ static enum vov_status add_picture(struct voc *v, const char *id, struct err *er
     if (v->it.path == NULL || !VEC_GROW(d->item, d->n, d->cap)) {
         return err_nomem(err, sizeof v->it);
     }
-    finish_truth(&v->it);
     for (int i = 0; i < v->it.n_truth; i++) {
-        v->it.truth[i].id = d->n_truth++;
+        struct truth *t = &v->it.truth[i];
+        t->id = d->n_truth++;
+        t->unfit = !item_clip(&v->it, t->bbox, &t->box);
     }
     d->item[d->n++] = v->it;
     v->it.truth = NULL; /* the data set's now */
@@ -349,15 +319,13 @@ static enum vov_status read_list(struct voc *v, const char *list, struct err *er
 
 static int by_text(const void *a, const void *b)
 {
-    const struct name *x = a, *y = b;
-
-    return strcmp(x->text, y->text);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The classes in their order, in d->mem. */
 static enum vov_status order_classes(const struct voc *v, struct dataset *d, struct err *err)
 {
-    struct name *sorted = mem_alloc((size_t)v->n_names + 1, sizeof *sorted);
+    const char **sorted = mem_alloc((size_t)v->n_names + 1, sizeof *sorted);
     const char *given = v->opt->classes;
     int n = given != NULL ? 1 : v->n_names;
 
@@ -372,11 +340,13 @@ static enum vov_status order_classes(const struct voc *v, struct dataset *d, str
         mem_free(sorted);
         return err_nomem(err, (size_t)n * sizeof *d->class_key);
     }
-    memcpy(sorted, v->name, (size_t)v->n_names * sizeof *sorted);
+    if (v->n_names > 0) {
+        memcpy(sorted, v->name, (size_t)v->n_names * sizeof *sorted);
+    }
     qsort(sorted, (size_t)v->n_names, sizeof *sorted, by_text);
     d->n_classes = n;
     for (int i = 0; i < n; i++) {
-        d->class_name[i] = text != NULL ? text_trim(strsep(&text, ",")) : sorted[i].text;
+        d->class_name[i] = text != NULL ? text_trim(strsep(&text, ",")) : sorted[i];
         d->class_key[i] = i + 1;
     }
     mem_free(sorted);
@@ -391,7 +361,7 @@ static enum vov_status set_classes(struct voc *v, struct err *err)
     for (int i = 0; i < d->n; i++) {
         for (int k = 0; k < d->item[i].n_truth; k++) {
             struct truth *t = &d->item[i].truth[k];
-            const char *name = v->name[t->class_id].text;
+            const char *name = v->name[t->class_id];
             t->class_id = 0;
             while (t->class_id < d->n_classes && strcmp(d->class_name[t->class_id], name) != 0) {
                 t->class_id++;

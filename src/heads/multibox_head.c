@@ -22,6 +22,31 @@ enum vov_status multibox_check(const struct builder *b, struct err *err)
     return VOV_OK;
 }
 
+struct multibox_desc multibox_loss_desc(const struct multibox_keys *k, int classes)
+{
+    return (struct multibox_desc){
+        .n_classes = classes,
+        .match_iou = (real)k->match_iou,
+        .neg_iou = (real)k->match_iou,
+        .neg_ratio = (real)k->neg_ratio,
+        .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2},
+    };
+}
+
+struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys *k)
+{
+    return (struct nms_desc){
+        .iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
+        .top_k = k->top_k,
+        .keep = k->keep_top_k,
+    };
+}
+
+double multibox_threshold(const struct builder *b, const struct multibox_keys *k)
+{
+    return k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh;
+}
+
 enum vov_status multibox_level(const struct builder *b, const char *key, const char *name,
                                struct tensor **t, struct err *err)
 {

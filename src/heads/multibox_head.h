@@ -20,6 +20,48 @@ struct multibox_levels {
     int n;
 };
 
+/* The keys that all of them take: of the loss, and of the choice of detections. */
+struct multibox_keys {
+    double conf_thresh, nms_thresh, match_iou, neg_ratio;
+    int top_k, keep_top_k;
+};
+
+/* Their lines in the table of struct `type`, whose field `field` is a struct multibox_keys. */
+#define MULTIBOX_KEYS(type, field, top_k_text, keep_text)                                          \
+    {"conf_thresh",                                                                                \
+     "0",                                                                                          \
+     KEY_REAL,                                                                                     \
+     offsetof(type, field.conf_thresh),                                                            \
+     0,                                                                                            \
+     1,                                                                                            \
+     NULL,                                                                                         \
+     "lowest score of a detection; 0: that of [net]"},                                             \
+        {"nms_thresh",                                                                             \
+         "0",                                                                                      \
+         KEY_REAL,                                                                                 \
+         offsetof(type, field.nms_thresh),                                                         \
+         0,                                                                                        \
+         1,                                                                                        \
+         NULL,                                                                                     \
+         "overlap over which the lower scored box is dropped; 0: that of [net]"},                  \
+        {"match_iou", "0.5", KEY_REAL, offsetof(type, field.match_iou),                            \
+         0.01,        1,     NULL,     "overlap from which a prior is a positive"},                \
+        {"neg_ratio", "3",  KEY_REAL, offsetof(type, field.neg_ratio),                             \
+         0,           1000, NULL,     "negatives for each positive"},                              \
+        {"top_k", top_k_text, KEY_INT, offsetof(type, field.top_k),                                \
+         1,       100000,     NULL,    "boxes of a class before NMS"},                             \
+    {                                                                                              \
+        "keep_top_k", keep_text, KEY_INT, offsetof(type, field.keep_top_k), 1, 100000, NULL,       \
+            "detections of a picture"                                                              \
+    }
+
+/* The loss without its priors, and how detections are chosen, soft-NMS off. classes: of the
+ * loss, background included. */
+struct multibox_desc multibox_loss_desc(const struct multibox_keys *k, int classes);
+struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys *k);
+/* Scores under it are no detections. */
+double multibox_threshold(const struct builder *b, const struct multibox_keys *k);
+
 /* VOV_ECFG where the section cannot stand here: no classes in [net], or a second head. */
 enum vov_status multibox_check(const struct builder *b, struct err *err);
 

@@ -16,9 +16,8 @@ struct refinedet_keys {
     struct real_list sizes, ratios;
     bool inter;
     int inter_width, inter_out;
-    double arm_thresh, conf_thresh, nms_thresh, soft_nms;
-    double match_iou, neg_ratio, init;
-    int top_k, keep_top_k;
+    double arm_thresh, soft_nms, init;
+    struct multibox_keys multibox;
 };
 
 #define AT(field) offsetof(struct refinedet_keys, field)
@@ -35,19 +34,11 @@ static const struct key_spec refinedet_table[] = {
     {"inter_out", "1024", KEY_INT, AT(inter_out), 1, 65536, NULL, "its output"},
     {"arm_thresh", "0.01", KEY_REAL, AT(arm_thresh), 0, 1, NULL,
      "priors less likely to hold an object are passed over, in the loss of the ODM and after it"},
-    {"conf_thresh", "0", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
-     "lowest score of a detection; 0: that of [net]"},
-    {"nms_thresh", "0", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
-     "overlap over which the lower scored box is dropped; 0: that of [net]"},
     {"soft_nms", "0", KEY_REAL, AT(soft_nms), 0, 1, NULL,
      "linear soft-NMS afterwards, from this overlap on; 0: off"},
-    {"match_iou", "0.5", KEY_REAL, AT(match_iou), 0.01, 1, NULL,
-     "overlap from which a prior is a positive"},
-    {"neg_ratio", "3", KEY_REAL, AT(neg_ratio), 0, 1000, NULL, "negatives for each positive"},
     {"init", "0", KEY_REAL, AT(init), 0, 1000, NULL,
      "weights of the residual blocks start normally distributed with this deviation; 0: He's"},
-    {"top_k", "1000", KEY_INT, AT(top_k), 1, 100000, NULL, "boxes of a class before NMS"},
-    {"keep_top_k", "500", KEY_INT, AT(keep_top_k), 1, 100000, NULL, "detections of a picture"},
+    MULTIBOX_KEYS(struct refinedet_keys, multibox, "1000", "500"),
     {0},
 };
 #undef AT
@@ -125,25 +116,16 @@ static enum vov_status make_attr(struct builder *b, const struct refinedet_keys 
     if (r == NULL) {
         return err_nomem(err, sizeof *r);
     }
-    *r = (struct refinedet){
-        .arm = {.n_classes = 2,
-                .objectness = true,
-                .match_iou = (real)k->match_iou,
-                .neg_iou = (real)k->match_iou,
-                .neg_ratio = (real)k->neg_ratio,
-                .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}},
-        .arm_thresh = k->arm_thresh,
-        .conf_thresh = k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh,
-        .nms = {.iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
-                .soft = (real)k->soft_nms,
-                .top_k = k->top_k,
-                .keep = k->keep_top_k},
-    };
+    *r = (struct refinedet){.arm = multibox_loss_desc(&k->multibox, 2),
+                            .arm_thresh = k->arm_thresh,
+                            .conf_thresh = multibox_threshold(b, &k->multibox),
+                            .nms = multibox_nms(b, &k->multibox)};
+    r->nms.soft = (real)k->soft_nms;
     TRY(multibox_priors(b, &(struct multibox_levels){l->arm, l->prior, l->n}, &r->arm, err));
     r->odm = r->arm;
     r->odm.n_classes = b->net->classes + 1;
-    r->odm.objectness = false;
     r->odm.arm_threshold = (real)k->arm_thresh;
+    r->arm.objectness = true;
     *out = r;
     return VOV_OK;
 }

@@ -6,7 +6,6 @@
  */
 #include "blocks/net.h"
 #include "det/coder.h"
-#include "det/nms.h"
 #include "multibox_head.h"
 #include "ops/ops.h"
 
@@ -23,8 +22,7 @@ struct ssd_keys {
     int size;
     bool norm;
     double l2norm;
-    double conf_thresh, nms_thresh, match_iou, neg_ratio;
-    int top_k, keep_top_k;
+    struct multibox_keys multibox;
 };
 
 #define AT(field) offsetof(struct ssd_keys, field)
@@ -43,15 +41,7 @@ static const struct key_spec ssd_table[] = {
      "batch norm after the predictors, as DSOD; else a bias"},
     {"l2norm", "0", KEY_REAL, AT(l2norm), 0, 1e6, NULL,
      "scale at the start of an L2 norm of each level, as DSOD's 20; 0: none"},
-    {"conf_thresh", "0", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
-     "lowest score of a detection; 0: that of [net]"},
-    {"nms_thresh", "0", KEY_REAL, AT(nms_thresh), 0, 1, NULL,
-     "overlap over which the lower scored box is dropped; 0: that of [net]"},
-    {"match_iou", "0.5", KEY_REAL, AT(match_iou), 0.01, 1, NULL,
-     "overlap from which a prior is a positive"},
-    {"neg_ratio", "3", KEY_REAL, AT(neg_ratio), 0, 1000, NULL, "negatives for each positive"},
-    {"top_k", "400", KEY_INT, AT(top_k), 1, 100000, NULL, "boxes of a class before NMS"},
-    {"keep_top_k", "200", KEY_INT, AT(keep_top_k), 1, 100000, NULL, "detections of a picture"},
+    MULTIBOX_KEYS(struct ssd_keys, multibox, "400", "200"),
     {0},
 };
 #undef AT
@@ -186,17 +176,9 @@ static enum vov_status make_attr(struct builder *b, const struct ssd_keys *k,
     if (s == NULL) {
         return err_nomem(err, sizeof *s);
     }
-    *s = (struct ssd){
-        .d = {.n_classes = b->net->classes + 1,
-              .match_iou = (real)k->match_iou,
-              .neg_iou = (real)k->match_iou,
-              .neg_ratio = (real)k->neg_ratio,
-              .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}},
-        .conf_thresh = k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh,
-        .nms = {.iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
-                .top_k = k->top_k,
-                .keep = k->keep_top_k},
-    };
+    *s = (struct ssd){.d = multibox_loss_desc(&k->multibox, b->net->classes + 1),
+                      .conf_thresh = multibox_threshold(b, &k->multibox),
+                      .nms = multibox_nms(b, &k->multibox)};
     *out = s;
     return multibox_priors(b, l, &s->d, err);
 }

@@ -125,8 +125,6 @@ struct prior_rows_attr {
 };
 extern const struct op_type op_prior_rows;
 
-extern const struct op_type *const op_types[]; /* ends with NULL */
-
 /* "relu" and the like, as cfg files and tables write them. */
 const char *act_name(enum act a);
 

@@ -1,0 +1,28 @@
+/* dataset.c - what the readers of all kinds of data share; see dataset.h. */
+#include "dataset.h"
+
+#include <math.h>
+
+bool item_clip(const struct item *it, const double bbox[4], struct box *out)
+{
+    const double w = it->width > 0 ? it->width : 1e9, h = it->height > 0 ? it->height : 1e9;
+    const double x0 = fmax(0, bbox[0]), y0 = fmax(0, bbox[1]);
+    const double x1 = fmin(w, bbox[0] + bbox[2]), y1 = fmin(h, bbox[1] + bbox[3]);
+
+    const bool inside = x1 > x0 && y1 > y0;
+
+    *out = inside ? (struct box){(real)x0, (real)y0, (real)x1, (real)y1} : (struct box){0};
+    return inside;
+}
+
+void dataset_free(struct dataset *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        mem_free(d->item[i].truth);
+    }
+    mem_free(d->item);
+    mem_free(d->class_name);
+    mem_free(d->class_key);
+    arena_free(&d->mem);
+    *d = (struct dataset){0};
+}
