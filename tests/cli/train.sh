@@ -84,12 +84,14 @@ small_memory() (
     ulimit -v 600000
     exec ./vov train $cfg "$data" --epochs 1 --threads 1 --seed 5 "$@"
 )
-expect 5 small_memory --out "$t/large" --set net.batch=4096
-said 'a batch of 4096 needs .* MiB'
-fits=$(sed -n 's/.* \([0-9]*\) at a time would fit.*/\1/p' "$t/out")
-[ "$fits" -ge 8 ] || fail "no batch that fits was named"
-[ ! -e "$t/large" ] || fail "a run that cannot be left a folder"
-expect 0 small_memory --out "$t/small" --set net.batch=8
+if [ "${VOV_BUILD:-build/release}" = build/release ]; then # a sanitizer takes more addresses
+    expect 5 small_memory --out "$t/large" --set net.batch=4096
+    said 'a batch of 4096 needs .* MiB'
+    fits=$(sed -n 's/.* \([0-9]*\) at a time would fit.*/\1/p' "$t/out")
+    [ "$fits" -ge 8 ] || fail "no batch that fits was named"
+    [ ! -e "$t/large" ] || fail "a run that cannot be left a folder"
+    expect 0 small_memory --out "$t/small" --set net.batch=8
+fi
 
 # Fine-tuning says what it took.
 expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"

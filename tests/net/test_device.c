@@ -175,13 +175,12 @@ END_TEST
 
 int main(void)
 {
-    TCase *t = tcase_create("device");
-    Suite *suite = suite_create("device");
-
     if (device() == NULL) {
         printf("VOV_TEST_DEVICE names no device\n");
         return 77;
     }
+    TCase *t = tcase_create("device");
+    Suite *suite = suite_create("device");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, trains_alike);
     tcase_add_loop_test(t, infers_alike, 0, 2);

@@ -162,13 +162,12 @@ END_TEST
 
 int main(void)
 {
-    TCase *t = tcase_create("failing");
-    Suite *suite = suite_create("failing");
-
     if (getenv("VOV_TEST_DEVICE") == NULL || !find_simulator()) {
         printf("no simulated GPU\n");
         return 77;
     }
+    TCase *t = tcase_create("failing");
+    Suite *suite = suite_create("failing");
     tcase_set_timeout(t, 1200);
     tcase_add_test(t, every_call);
     suite_add_tcase(suite, t);
