@@ -15,5 +15,6 @@ bool det_add(struct det_list *l, struct detection d)
 void det_free(struct det_list *l)
 {
     mem_free(l->v);
+    mem_free(l->mask);
     *l = (struct det_list){0};
 }

@@ -17,11 +17,16 @@ struct detection {
     struct box box;
     real score;
     int class_id; /* from 0 */
+    int mask;     /* its place in the list's masks, from 1; 0: none */
 };
 
 struct det_list {
     struct detection *v;
     int n, cap;
+    /* Of a net that finds masks: each is mask_side rows of mask_side numbers, the chance of the
+     * object in the cells of a grid over its box. */
+    real *mask;
+    int n_masks, mask_side;
 };
 bool det_add(struct det_list *l, struct detection d); /* false: no memory */
 void det_free(struct det_list *l);

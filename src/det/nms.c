@@ -250,7 +250,7 @@ static enum vov_status hand_over(const struct nms *nms, const struct score *kept
     }
     for (int i = 0; i < n; i++) {
         const struct score s = kept[i];
-        v[i] = (struct nms_entry){{nms->boxes[s.box], s.score, s.class_id}, s.box};
+        v[i] = (struct nms_entry){{nms->boxes[s.box], s.score, s.class_id, 0}, s.box};
     }
     if (nms->d.soft > 0) {
         n = nms_thin_soft(v, n, &nms->d);

@@ -34,6 +34,9 @@ struct head {
      * [n, 1, 1, 1] labels. A loss tensor's numbers: parts, named by part[]; the first n_add are
      * summed to the loss. */
     struct tensor *truth;
+    /* Of a head that learns masks, else NULL: [n, max_boxes, side, side], the part of the object
+     * (0..1) in the cells of a grid over its box in truth. */
+    struct tensor *truth_masks;
     struct tensor *loss[HEAD_MAX_LOSS];
     int n_loss;
     const char *part[HEAD_MAX_LOSS * 3]; /* "arm_loc", NULL: not shown */

@@ -267,7 +267,7 @@ static int reference_class(const struct case_data *c, int image, int k, double l
         const double score = alive ? probability(c->odm_conf + row * C, C, k) : 0;
 
         if (score > least) {
-            all[n++] = (struct detection){twice_refined(c, row), (real)score, k - 1};
+            all[n++] = (struct detection){twice_refined(c, row), (real)score, k - 1, 0};
         }
     }
     qsort(all, (size_t)n, sizeof *all, falling);

@@ -80,7 +80,7 @@ END_TEST
 static void add(struct det_list *l, double x, double score, int class_id)
 {
     const struct box b = {(real)x, 0, (real)x + 1, 1};
-    ck_assert(det_add(l, (struct detection){b, (real)score, class_id}));
+    ck_assert(det_add(l, (struct detection){b, (real)score, class_id, 0}));
 }
 
 START_TEST(greedy)
