@@ -30,6 +30,11 @@ struct head {
     struct tensor *out[HEAD_MAX_OUT];
     int n_out;
 
+    /* In graphs of both kinds, of a head that wants to know where in the input the picture lies,
+     * else NULL: an input [n, 4, 1, 1], x0 y0 x1 y1 in parts of the input as truth has them. What
+     * is outside is padding. Boxes of a net that finds masks must not reach out of it. */
+    struct tensor *extent;
+
     /* In a training graph. truth: [n, max_boxes, 5, 1] (x0 y0 x1 y1 class, see multibox_fwd) or
      * [n, 1, 1, 1] labels. A loss tensor's numbers: parts, named by part[]; the first n_add are
      * summed to the loss. */
