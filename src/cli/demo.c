@@ -129,7 +129,7 @@ static enum vov_status eval(const struct demo *d, struct detector *det, struct e
     begin(d, 4, "evaluating the weights of the end on the val pictures");
     TRY(dataset_open(d->data, true, &opt, &data, err));
     const enum vov_status status =
-        evaluate(det, &data, evaluate_workers(d->threads), &d->cli->log, &e, err);
+        evaluate(det, &data, look_workers(d->threads), &d->cli->log, &e, err);
     if (status == VOV_OK) {
         print_report(&data, &e);
     }

@@ -10,6 +10,7 @@
 #include "device.h"
 #include "evaluate.h"
 #include "inputs.h"
+#include "multiscale.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,8 @@ struct detect_options {
     double thresh;
     const char *out, *json, *coco, *data;
     const char *device;
+    const char *scales;
+    bool flip;
     int threads;
     struct text_list set;
 };
@@ -33,6 +36,7 @@ static const struct cli_option detect_table[] = {
     {"coco", 0, OPT_TEXT, AT(coco), "FILE", 0, 0, "write all detections as COCO results"},
     {"data", 'd', OPT_TEXT, AT(data), "DATA", 0, 0,
      "annotation or .data file from which --coco takes the ids of the pictures"},
+    SCALES_OPTIONS(AT(scales), AT(flip)),
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
     DEVICE_OPTION(AT(device)),
     {"set", 's', OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0, "overrides a value of the cfg"},
@@ -109,10 +113,13 @@ struct detect_run {
     const char *out;
     double thresh;
     struct backend *be;
+    struct multiscale scales; /* where the network comes from, also when it is one size */
+    bool several;             /* sizes, or mirrored: what was found is in scales.found */
     struct detector detector;
     struct inputs inputs;
     struct findings found;
     int done, skipped;
+    double start;
 };
 
 static void print_found(const struct detect_run *r, const char *path, const struct det_list *dets)
@@ -135,13 +142,32 @@ static void print_found(const struct detect_run *r, const char *path, const stru
     printf(dets->n > 0 ? ")\n" : "\n");
 }
 
-static enum vov_status one(struct detect_run *r, const struct input *in, struct det_list *dets,
-                           struct err *err)
+/* Input i's picture, and what is in it. */
+static enum vov_status find(struct detect_run *r, int i, struct image *img, struct det_list *dets,
+                            struct err *err)
 {
+    const char *path = r->inputs.item[i].path;
+    if (!r->several) {
+        return detect_find(&r->detector, path, r->thresh, &r->cli->log, img, dets, err);
+    }
+    TRY(image_read(path, &r->cli->log, img, err));
+    const struct det_list *found = &r->scales.found[i];
+    dets->n = 0;
+    for (int k = 0; k < found->n && (double)found->v[k].score >= r->thresh; k++) {
+        if (!det_add(dets, found->v[k])) {
+            image_free(img);
+            return err_nomem(err, sizeof(struct detection));
+        }
+    }
+    return VOV_OK;
+}
+
+static enum vov_status one(struct detect_run *r, int i, struct det_list *dets, struct err *err)
+{
+    const struct input *in = &r->inputs.item[i];
     struct image img = {0};
     struct err why = {0};
-    const enum vov_status read =
-        detect_find(&r->detector, in->path, r->thresh, &r->cli->log, &img, dets, &why);
+    const enum vov_status read = find(r, i, &img, dets, &why);
     if (read == VOV_EFORMAT) { /* this picture's fault: the others go on */
         cli_fail(r->cli, &why);
         r->skipped++;
@@ -162,14 +188,13 @@ static enum vov_status one(struct detect_run *r, const struct input *in, struct 
 
 static enum vov_status all(struct detect_run *r, struct err *err)
 {
-    const double start = clock_now();
     struct det_list dets = {0};
     enum vov_status status = VOV_OK;
     if (r->out != NULL) {
         TRY(file_mkdirs(r->out, err));
     }
     for (int i = 0; i < r->inputs.n && status == VOV_OK; i++) {
-        status = one(r, &r->inputs.item[i], &dets, err);
+        status = one(r, i, &dets, err);
     }
     det_free(&dets);
     TRY(status);
@@ -180,7 +205,7 @@ static enum vov_status all(struct detect_run *r, struct err *err)
         TRY(results_write(r->opt->coco, &r->found.results, err));
     }
     if (!r->cli->quiet) {
-        printf("%d pictures in %.2f s, %d detections", r->done, clock_now() - start,
+        printf("%d pictures in %.2f s, %d detections", r->done, clock_now() - r->start,
                r->found.results.n);
         if (r->out != NULL) {
             printf(", drawn in %s", r->out);
@@ -190,23 +215,67 @@ static enum vov_status all(struct detect_run *r, struct err *err)
     return VOV_OK;
 }
 
+/* With several sizes the network is opened later, at one after the other. */
+static enum vov_status open_network(struct detect_run *r, struct err_list *errs)
+{
+    const struct cli *cli = r->cli;
+    const struct detect_options *o = r->opt;
+    struct multiscale *m = &r->scales;
+    *m = (struct multiscale){
+        .cfg = cli->operand[0],
+        .weights = cli->operand[1],
+        .opt = {.batch = 1, .set = o->set.v, .n_set = o->set.n, .log = &cli->log},
+        .be = r->be,
+        .workers = 1};
+    if (o->scales != NULL || o->flip) {
+        TRY(multiscale_init(m, o->scales, o->flip, errs));
+        r->several = multiscale_needed(m);
+    }
+    return r->several ? VOV_OK
+                      : detector_open(&r->detector, m->cfg, m->weights, &m->opt, r->be, errs);
+}
+
+static enum vov_status look_at_all_sizes(struct detect_run *r, struct err_list *errs)
+{
+    struct dataset data = {.path = "the pictures", .n = r->inputs.n};
+    struct err err = {0};
+    data.item = mem_alloc((size_t)data.n, sizeof *data.item);
+    if (data.item == NULL) {
+        err_nomem(&err, (size_t)data.n * sizeof *data.item);
+        return err_list_add(errs, &err);
+    }
+    for (int i = 0; i < data.n; i++) {
+        data.item[i].path = r->inputs.item[i].path;
+        data.item[i].file_name = r->inputs.item[i].path;
+    }
+    enum vov_status status = multiscale_open(&r->scales, &r->detector, errs);
+    if (status == VOV_OK) {
+        status = multiscale_run(&r->scales, &r->detector, &data, errs);
+    }
+    mem_free(data.item);
+    return status;
+}
+
 static int open_and_run(struct detect_run *r)
 {
     const struct cli *cli = r->cli;
     struct err_list errs = {0};
     struct err err = {0};
-    const struct model_options opt = {
-        .batch = 1, .set = r->opt->set.v, .n_set = r->opt->set.n, .log = &cli->log};
     if (device_open(cli, r->opt->device, r->opt->threads, &r->be, &err) != VOV_OK) {
         return cli_fail(cli, &err);
     }
-    if (detector_open(&r->detector, cli->operand[0], cli->operand[1], &opt, r->be, &errs) !=
-        VOV_OK) {
+    if (open_network(r, &errs) != VOV_OK) {
         return cli_fail_list(cli, &errs);
     }
     if (inputs_find(&r->inputs, cli->operand + 2, cli->n_operands - 2, r->opt->data, &cli->log,
-                    &err) != VOV_OK ||
-        all(r, &err) != VOV_OK) {
+                    &err) != VOV_OK) {
+        return cli_fail(cli, &err);
+    }
+    r->start = clock_now();
+    if (r->several && look_at_all_sizes(r, &errs) != VOV_OK) {
+        return cli_fail_list(cli, &errs);
+    }
+    if (all(r, &err) != VOV_OK) {
         return cli_fail(cli, &err);
     }
     return r->skipped > 0 ? cli_exit_code(VOV_EFORMAT) : 0;
@@ -224,6 +293,7 @@ static int run(const struct cli *cli, const void *options)
     findings_free(&r.found);
     inputs_free(&r.inputs);
     detector_close(&r.detector);
+    multiscale_free(&r.scales);
     backend_close(r.be);
     return code;
 }

@@ -11,10 +11,10 @@
 #include <string.h>
 
 struct eval_options {
-    bool json, voc;
+    bool json, voc, flip;
     const char *device;
     int threads, batch;
-    const char *coco;
+    const char *coco, *scales;
     struct text_list set;
 };
 
@@ -25,6 +25,7 @@ static const struct cli_option eval_table[] = {
      "Pascal VOC's average precision at overlap 0.5 too, over 11 recalls and over all"},
     {"coco", 0, OPT_TEXT, AT(coco), "FILE", 0, 0,
      "write the detections as COCO results, with the data's own ids"},
+    SCALES_OPTIONS(AT(scales), AT(flip)),
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
     DEVICE_OPTION(AT(device)),
     {"batch", 'b', OPT_INT, AT(batch), "N", 1, 1024, "pictures at a time; 4 unless given"},
@@ -36,6 +37,8 @@ static const struct cli_option eval_table[] = {
 /* All that an evaluation holds. */
 struct eval_run {
     struct backend *be;
+    struct multiscale scales; /* where the network comes from, also when it is one size */
+    bool several;             /* sizes, or mirrored: not the plain way */
     struct detector detector;
     struct dataset data;
     struct evaluation result;
@@ -84,16 +87,8 @@ static void print_json(const struct eval_run *r, bool voc)
     buf_free(&b);
 }
 
-static enum vov_status run_eval(const struct cli *cli, const struct eval_options *o,
-                                struct eval_run *r, struct err *err)
+static enum vov_status report(const struct eval_options *o, struct eval_run *r, struct err *err)
 {
-    const struct dataset_options opt = {.log = &cli->log};
-    const int workers = evaluate_workers(o->threads);
-    TRY(dataset_open(cli->operand[2], true, &opt, &r->data, err));
-    if (r->data.n == 0) {
-        return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
-    }
-    TRY(evaluate(&r->detector, &r->data, workers, &cli->log, &r->result, err));
     if ((o->coco != NULL || o->voc) && r->data.labels) {
         return err_set(err, VOV_EARG, "%s is for detectors: a classifier has no boxes",
                        o->voc ? "--voc" : "--coco");
@@ -112,29 +107,81 @@ static enum vov_status run_eval(const struct cli *cli, const struct eval_options
     return VOV_OK;
 }
 
+static enum vov_status open_data(const struct cli *cli, struct eval_run *r, struct err *err)
+{
+    const struct dataset_options opt = {.log = &cli->log};
+    TRY(dataset_open(cli->operand[2], true, &opt, &r->data, err));
+    if (r->data.n == 0) {
+        return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
+    }
+    return VOV_OK;
+}
+
+/* With several sizes the network is opened later, at one after the other. */
+static enum vov_status open_network(struct eval_run *r, const struct eval_options *o,
+                                    struct err_list *errs)
+{
+    struct multiscale *m = &r->scales;
+    if (o->scales != NULL || o->flip) {
+        TRY(multiscale_init(m, o->scales, o->flip, errs));
+        r->several = multiscale_needed(m);
+    }
+    return r->several ? VOV_OK
+                      : detector_open(&r->detector, m->cfg, m->weights, &m->opt, r->be, errs);
+}
+
+static enum vov_status measure(struct eval_run *r, struct err_list *errs)
+{
+    struct multiscale *m = &r->scales;
+    struct err err = {0};
+    if (r->several) {
+        return evaluate_scales(m, &r->detector, &r->data, &r->result, errs);
+    }
+    if (evaluate(&r->detector, &r->data, m->workers, m->opt.log, &r->result, &err) != VOV_OK) {
+        return err_list_add(errs, &err);
+    }
+    return VOV_OK;
+}
+
 static int run(const struct cli *cli, const void *options)
 {
     const struct eval_options *o = options;
     struct eval_run r = {0};
     struct err_list errs = {0};
     struct err err = {0};
-    const struct model_options opt = {
-        .batch = o->batch > 0 ? o->batch : 4, .set = o->set.v, .n_set = o->set.n, .log = &cli->log};
     int code = 0;
+    r.scales = (struct multiscale){.cfg = cli->operand[0],
+                                   .weights = cli->operand[1],
+                                   .opt = {.batch = o->batch > 0 ? o->batch : 4,
+                                           .set = o->set.v,
+                                           .n_set = o->set.n,
+                                           .log = &cli->log},
+                                   .workers = look_workers(o->threads)};
     if (device_open(cli, o->device, o->threads, &r.be, &err) != VOV_OK) {
         code = cli_fail(cli, &err);
-    } else if (detector_open(&r.detector, cli->operand[0], cli->operand[1], &opt, r.be, &errs) !=
-               VOV_OK) {
+    } else {
+        r.scales.be = r.be;
+    }
+    if (code == 0 && open_network(&r, o, &errs) != VOV_OK) {
         code = cli_fail_list(cli, &errs);
-    } else if (run_eval(cli, o, &r, &err) != VOV_OK) {
+    }
+    if (code == 0 && open_data(cli, &r, &err) != VOV_OK) {
         code = cli_fail(cli, &err);
-    } else if (r.result.skipped > 0) {
+    }
+    if (code == 0 && measure(&r, &errs) != VOV_OK) {
+        code = cli_fail_list(cli, &errs);
+    }
+    if (code == 0 && report(o, &r, &err) != VOV_OK) {
+        code = cli_fail(cli, &err);
+    }
+    if (code == 0 && r.result.skipped > 0) {
         code = cli_exit_code(VOV_EFORMAT);
     }
     voc_report_free(&r.voc);
     evaluation_free(&r.result);
     dataset_free(&r.data);
     detector_close(&r.detector);
+    multiscale_free(&r.scales);
     backend_close(r.be);
     return code;
 }

@@ -6,10 +6,9 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "data/loader.h"
+#include "look.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* map[i]: class of the data that the detector's class i is. */
 static enum vov_status match_classes(const struct detector *d, const struct dataset *data, int *map,
@@ -105,63 +104,38 @@ static enum vov_status take_answer(struct detector *d, const struct dataset *dat
     return VOV_OK;
 }
 
-static enum vov_status take_batch(struct detector *d, const struct dataset *data,
-                                  const struct batch *b, const int *map, struct evaluation *e,
+/* What take_batch needs. */
+struct taking {
+    const struct dataset *data;
+    const int *map;
+    struct evaluation *e;
+};
+
+static enum vov_status take_batch(void *user, struct detector *d, const struct batch *b,
                                   struct err *err)
 {
-    const struct shape s = d->model.input->shape;
-    enum vov_status status;
+    const struct taking *t = user;
+    struct evaluation *e = t->e;
+    enum vov_status status = VOV_OK;
 
-    memcpy(d->images, b->images, shape_count((struct shape){b->n, s.c, s.h, s.w}) * sizeof(real));
-    memcpy(d->where, b->where, (size_t)b->n * sizeof *b->where);
     e->skipped += b->skipped;
-    status = detector_run(d, err);
     for (int i = 0; i < b->n && status == VOV_OK; i++) {
         if (b->width[i] <= 0) {
             e->top.n += e->labels;
             continue; /* could not be read */
         }
-        status = e->labels ? take_answer(d, data, b, i, map, e, err)
-                           : take_detections(d, data, b, i, map, e, err);
+        status = e->labels ? take_answer(d, t->data, b, i, t->map, e, err)
+                           : take_detections(d, t->data, b, i, t->map, e, err);
     }
     return status;
 }
 
-static enum vov_status run(struct detector *d, const struct dataset *data, int workers,
-                           const struct log *log, const int *map, struct evaluation *e,
-                           struct err *err)
+/* Whether a network and a data set are for each other; *map as match_classes fills it, to be freed
+ * by the caller. */
+static enum vov_status open_map(const struct detector *d, const struct dataset *data,
+                                const struct log *log, int **map, struct err *err)
 {
-    const struct loader_options opt = {.pixels = d->pixels,
-                                       .batch = d->batch,
-                                       .workers = workers,
-                                       .log = log,
-                                       .max_skipped = data->n};
-    struct loader *l = NULL;
-    struct batch *b = NULL;
-    TRY(loader_open(data, &opt, 0, &l, err));
-    enum vov_status status = loader_next(l, &b, err);
-    while (status == VOV_OK && b != NULL) {
-        status = take_batch(d, data, b, map, e, err);
-        if (status == VOV_OK) {
-            status = loader_next(l, &b, err);
-        }
-    }
-    loader_close(l);
-    return status;
-}
-
-int evaluate_workers(int threads)
-{
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return threads > 0 ? threads : cores > 0 && cores < 64 ? (int)cores : 1;
-}
-
-enum vov_status evaluate(struct detector *d, const struct dataset *data, int workers,
-                         const struct log *log, struct evaluation *e, struct err *err)
-{
-    const double start = clock_now();
     const struct head_type *head = d->model.head.type;
-    *e = (struct evaluation){.labels = data->labels};
     if (head == NULL) {
         return err_set(err, VOV_ECFG,
                        "%s has no head, such as [refinedet] or [softmax], at its end",
@@ -173,13 +147,25 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
                        data->labels ? "classes of whole pictures and no boxes"
                                     : "boxes; it wants a folder of pictures for each class");
     }
-    int *map = mem_alloc((size_t)d->n_classes + 1, sizeof *map);
-    if (map == NULL) {
-        return err_nomem(err, (size_t)d->n_classes * sizeof *map);
+    *map = mem_alloc((size_t)d->n_classes + 1, sizeof **map);
+    if (*map == NULL) {
+        return err_nomem(err, (size_t)d->n_classes * sizeof **map);
     }
-    enum vov_status status = match_classes(d, data, map, log, err);
+    return match_classes(d, data, *map, log, err);
+}
+
+enum vov_status evaluate(struct detector *d, const struct dataset *data, int workers,
+                         const struct log *log, struct evaluation *e, struct err *err)
+{
+    const double start = clock_now();
+    int *map = NULL;
+    *e = (struct evaluation){.labels = data->labels};
+    enum vov_status status = open_map(d, data, log, &map, err);
     if (status == VOV_OK) {
-        status = run(d, data, workers, log, map, e, err);
+        struct taking taking = {data, map, e};
+        const struct look look = {
+            .workers = workers, .log = log, .take = take_batch, .user = &taking};
+        status = look_over(&look, d, data, err);
     }
     mem_free(map);
     e->seconds = clock_now() - start;
@@ -187,6 +173,43 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
         return status;
     }
     return coco_eval(data, &e->results, false, &e->report, err);
+}
+
+/* What was found at all sizes, as results. */
+static enum vov_status take_found(const struct multiscale *m, const struct dataset *data,
+                                  const int *map, struct evaluation *e, struct err *err)
+{
+    for (int i = 0; i < m->n; i++) {
+        e->skipped += m->lost[i];
+        for (int k = 0; k < m->found[i].n; k++) {
+            const struct detection *det = &m->found[i].v[k];
+            TRY(add_result(&e->results, det, data->item[i].id, data->class_key[map[det->class_id]],
+                           err));
+        }
+    }
+    return VOV_OK;
+}
+
+enum vov_status evaluate_scales(struct multiscale *m, struct detector *d,
+                                const struct dataset *data, struct evaluation *e,
+                                struct err_list *errs)
+{
+    const double start = clock_now();
+    struct err err = {0};
+    int *map = NULL;
+    *e = (struct evaluation){0};
+    TRY(multiscale_open(m, d, errs));
+    enum vov_status status = open_map(d, data, m->opt.log, &map, &err);
+    if (status == VOV_OK) {
+        status = multiscale_run(m, d, data, errs);
+        status = status == VOV_OK ? take_found(m, data, map, e, &err) : status;
+    }
+    mem_free(map);
+    e->seconds = clock_now() - start;
+    if (status == VOV_OK) {
+        status = coco_eval(data, &e->results, false, &e->report, &err);
+    }
+    return err.code != VOV_OK ? err_list_add(errs, &err) : status;
 }
 
 void evaluation_free(struct evaluation *e)

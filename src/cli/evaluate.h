@@ -10,6 +10,7 @@
 #include "eval/coco_eval.h"
 #include "eval/topk.h"
 #include "model/detector.h"
+#include "multiscale.h"
 
 struct evaluation {
     bool labels; /* of a classifier: top, else results and report */
@@ -20,13 +21,15 @@ struct evaluation {
     double seconds; /* for pictures in and detections out, without the scoring */
 };
 
-/* Threads for the loader where the user says --threads N (0: all cores). */
-int evaluate_workers(int threads);
-
 /* workers: of the loader. Classes are matched by name, or by order where the counts agree.
  * VOV_EFORMAT: they do not fit. Freed by evaluation_free, on failure too. */
 enum vov_status evaluate(struct detector *d, const struct dataset *data, int workers,
                          const struct log *log, struct evaluation *e, struct err *err);
+/* The same at several sizes. m is initialized; *d, which need not be open, is the last network
+ * afterwards. */
+enum vov_status evaluate_scales(struct multiscale *m, struct detector *d,
+                                const struct dataset *data, struct evaluation *e,
+                                struct err_list *errs);
 void evaluation_free(struct evaluation *e);
 
 /* What a training run wants to be high: AP, or top-1. */

@@ -213,7 +213,7 @@ static enum vov_status train(struct run *r, struct train_result *result, struct 
                                         .data = &r->train,
                                         .seed = seed,
                                         .seed_given = job->seed >= 0,
-                                        .workers = evaluate_workers(job->threads),
+                                        .workers = look_workers(job->threads),
                                         .keep_every = job->keep_every,
                                         .hooks = hooks,
                                         .n_hooks = 3,

@@ -59,6 +59,7 @@ struct pixels {
 /* Where the picture lies in the input: input = picture * scale + offset, in pixels. */
 struct placing {
     double scale_x, scale_y, off_x, off_y;
+    bool mirrored; /* afterwards the whole input was turned left to right */
 };
 
 /* Resizes (bilinear, half-pixel centres, clamped: OpenCV's INTER_LINEAR) into planes [3][h][w] of

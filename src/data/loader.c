@@ -186,7 +186,7 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
     if (l->opt.train) {
         struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
         const struct sample out = {planes, truth, l->opt.max_boxes};
-        b->where[place] = (struct placing){1, 1, 0, 0};
+        b->where[place] = (struct placing){.scale_x = 1, .scale_y = 1};
         return l->d->labels ? augment_label(&l->opt.augment, &r, img, px, planes, err)
                             : augment_apply(&l->opt.augment, &r, img, it, px, &out, err);
     }
@@ -222,7 +222,7 @@ static enum vov_status fill_place(struct loader *l, struct worker *w, long g, in
     }
     b->item[place] = at;
     b->width[place] = b->height[place] = 0;
-    b->where[place] = (struct placing){1, 1, 0, 0};
+    b->where[place] = (struct placing){.scale_x = 1, .scale_y = 1};
     memset(b->images + (size_t)place * l->planes, 0, l->planes * sizeof *b->images);
     return VOV_OK;
 }

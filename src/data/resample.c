@@ -362,8 +362,10 @@ enum vov_status image_fit(const struct image *img, const struct pixels *px, real
     if (px->letterbox) {
         target_letterbox(img->width, img->height, px, &to);
     }
-    *where = (struct placing){(double)to.width / img->width, (double)to.height / img->height, to.x,
-                              to.y};
+    *where = (struct placing){.scale_x = (double)to.width / img->width,
+                              .scale_y = (double)to.height / img->height,
+                              .off_x = to.x,
+                              .off_y = to.y};
     if (to.width != px->width || to.height != px->height) {
         memset(planes, 0, 3 * plane * sizeof *planes);
     }

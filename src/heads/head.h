@@ -7,7 +7,7 @@
 #define VOV_HEAD_H
 
 #include "blocks/section.h"
-#include "det/detection.h"
+#include "det/nms.h"
 
 enum { HEAD_MAX_OUT = 8, HEAD_MAX_LOSS = 8 };
 
@@ -27,6 +27,9 @@ struct head {
     const struct head_type *type;
     void *attr; /* the head's own, in the graph's memory */
     int classes;
+    /* How its detections are thinned out, which may be changed between runs. Its min_score is the
+     * head's own threshold. NULL: not in that way. */
+    struct nms_desc *nms;
     struct tensor *out[HEAD_MAX_OUT];
     int n_out;
 

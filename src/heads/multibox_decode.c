@@ -81,7 +81,7 @@ enum vov_status multibox_decode(const struct multibox_decoder *of, double min_sc
                                 struct det_list *dets, struct err *err)
 {
     struct nms_desc desc = of->nms;
-    const double least = min_score > of->conf_thresh ? min_score : of->conf_thresh;
+    const double own = (double)desc.min_score, least = min_score > own ? min_score : own;
     struct decoding d = {.of = of,
                          .log_least = log(least),
                          .boxes = mem_alloc((size_t)of->n_priors, sizeof *d.boxes),

@@ -37,14 +37,10 @@ struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys
 {
     return (struct nms_desc){
         .iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
+        .min_score = (real)(k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh),
         .top_k = k->top_k,
         .keep = k->keep_top_k,
     };
-}
-
-double multibox_threshold(const struct builder *b, const struct multibox_keys *k)
-{
-    return k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh;
 }
 
 enum vov_status multibox_level(const struct builder *b, const char *key, const char *name,

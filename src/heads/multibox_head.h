@@ -59,8 +59,6 @@ struct multibox_keys {
  * loss, background included. */
 struct multibox_desc multibox_loss_desc(const struct multibox_keys *k, int classes);
 struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys *k);
-/* Scores under it are no detections. */
-double multibox_threshold(const struct builder *b, const struct multibox_keys *k);
 
 /* VOV_ECFG where the section cannot stand here: no classes in [net], or a second head. */
 enum vov_status multibox_check(const struct builder *b, struct err *err);
@@ -96,8 +94,7 @@ enum vov_status multibox_loss(struct builder *b, const char *name, const struct 
 struct multibox_decoder {
     int n_priors, n_classes; /* the background, class 0, counted */
     const real *conf;        /* [priors, classes] logits */
-    double conf_thresh;
-    struct nms_desc nms; /* but min_score */
+    struct nms_desc nms;
     /* The box of a prior; false: it is background. */
     bool (*box)(const void *head, int prior, struct box *box);
     const void *head;

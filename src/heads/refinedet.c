@@ -118,7 +118,6 @@ static enum vov_status make_attr(struct builder *b, const struct refinedet_keys 
     }
     *r = (struct refinedet){.arm = multibox_loss_desc(&k->multibox, 2),
                             .arm_thresh = k->arm_thresh,
-                            .conf_thresh = multibox_threshold(b, &k->multibox),
                             .nms = multibox_nms(b, &k->multibox)};
     r->nms.soft = (real)k->soft_nms;
     TRY(multibox_priors(b, &(struct multibox_levels){l->arm, l->prior, l->n}, &r->arm, err));
@@ -193,6 +192,7 @@ static enum vov_status refinedet_build(struct builder *b, const void *keys, stru
     TRY(make_attr(b, k, &l, &r, err));
     h->type = &head_refinedet;
     h->attr = r;
+    h->nms = &r->nms;
     h->classes = b->net->classes;
     h->n_out = 4;
     TRY(add_inter(b, k, "arm", l.arm, l.n, err));

@@ -12,7 +12,7 @@ enum { REFINEDET_ARM_LOC, REFINEDET_ARM_CONF, REFINEDET_ODM_LOC, REFINEDET_ODM_C
 
 struct refinedet {
     struct multibox_desc arm, odm; /* of one set of priors, in the graph's memory */
-    double arm_thresh, conf_thresh;
+    double arm_thresh;
     struct nms_desc nms;
 };
 

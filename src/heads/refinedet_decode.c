@@ -48,7 +48,6 @@ enum vov_status refinedet_decode(const struct head *h, const real *const *out, i
     const struct multibox_decoder d = {.n_priors = r->odm.n_priors,
                                        .n_classes = r->odm.n_classes,
                                        .conf = conf,
-                                       .conf_thresh = r->conf_thresh,
                                        .nms = r->nms,
                                        .box = refined_box,
                                        .head = &picture};

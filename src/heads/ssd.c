@@ -49,7 +49,6 @@ static const struct key_spec ssd_table[] = {
 /* The head's attr. */
 struct ssd {
     struct multibox_desc d; /* priors in the graph's memory */
-    double conf_thresh;
     struct nms_desc nms;
 };
 
@@ -75,7 +74,6 @@ static enum vov_status ssd_decode(const struct head *h, const real *const *out, 
     const struct multibox_decoder d = {.n_priors = s->d.n_priors,
                                        .n_classes = s->d.n_classes,
                                        .conf = out[SSD_CONF] + first * (size_t)s->d.n_classes,
-                                       .conf_thresh = s->conf_thresh,
                                        .nms = s->nms,
                                        .box = ssd_box,
                                        .head = &boxes};
@@ -177,7 +175,6 @@ static enum vov_status make_attr(struct builder *b, const struct ssd_keys *k,
         return err_nomem(err, sizeof *s);
     }
     *s = (struct ssd){.d = multibox_loss_desc(&k->multibox, b->net->classes + 1),
-                      .conf_thresh = multibox_threshold(b, &k->multibox),
                       .nms = multibox_nms(b, &k->multibox)};
     *out = s;
     return multibox_priors(b, l, &s->d, err);
@@ -208,6 +205,7 @@ static enum vov_status ssd_build(struct builder *b, const void *keys, struct err
     TRY(make_attr(b, k, &levels, &s, err));
     h->type = &head_ssd;
     h->attr = s;
+    h->nms = &s->nms;
     h->classes = b->net->classes;
     h->n_out = 2;
     TRY(multibox_predict(b, &(struct predictor){"loc", 4, k->size, k->norm}, &levels,

@@ -252,6 +252,23 @@ enum vov_status detector_put(struct detector *d, int slot, const struct image *i
     return status == VOV_OK ? VOV_OK : err_nomem(err, image_count(d) * sizeof *planes);
 }
 
+void detector_mirror(struct detector *d)
+{
+    const struct shape s = d->model.input->shape;
+    real *row = d->images;
+
+    for (size_t n = shape_count((struct shape){s.n, s.c, s.h, 1}); n > 0; n--, row += s.w) {
+        for (int a = 0, b = s.w - 1; a < b; a++, b--) {
+            const real left = row[a];
+            row[a] = row[b];
+            row[b] = left;
+        }
+    }
+    for (int i = 0; i < d->batch; i++) {
+        d->where[i].mirrored = !d->where[i].mirrored;
+    }
+}
+
 enum vov_status detector_run(struct detector *d, struct err *err)
 {
     exec_set(&d->model.exec, d->model.input, d->images);

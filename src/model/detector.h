@@ -38,6 +38,9 @@ void detector_close(struct detector *d);
 /* Brings a picture into place `slot` of the batch. */
 enum vov_status detector_put(struct detector *d, int slot, const struct image *img,
                              struct err *err);
+/* Turns the pictures in `images` left to right. detector_get() gives boxes of the pictures as they
+ * were. */
+void detector_mirror(struct detector *d);
 /* Runs the batch in `images`. Then detections of one slot, in pixels of its picture of that size.
  */
 enum vov_status detector_run(struct detector *d, struct err *err);

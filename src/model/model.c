@@ -395,10 +395,13 @@ static real place_back(double part, double input, double scale, double off, doub
 static struct box box_back(struct box b, const struct model *m, const struct placing *at, int w,
                            int h)
 {
+    const double x0 = at->mirrored ? 1 - (double)b.x1 : (double)b.x0;
+    const double x1 = at->mirrored ? 1 - (double)b.x0 : (double)b.x1;
+
     return (struct box){
-        .x0 = place_back((double)b.x0, m->net.width, at->scale_x, at->off_x, w),
+        .x0 = place_back(x0, m->net.width, at->scale_x, at->off_x, w),
         .y0 = place_back((double)b.y0, m->net.height, at->scale_y, at->off_y, h),
-        .x1 = place_back((double)b.x1, m->net.width, at->scale_x, at->off_x, w),
+        .x1 = place_back(x1, m->net.width, at->scale_x, at->off_x, w),
         .y1 = place_back((double)b.y1, m->net.height, at->scale_y, at->off_y, h),
     };
 }

@@ -1,6 +1,7 @@
 /*
  * test_detector_cost.c - the detectors of cfg/detect cost what the paper's tables say: parameters
- * to the last one, multiply-adds and batch norm elements to the digits printed.
+ * to the last one, multiply-adds and batch norm elements to the digits printed; and have as many
+ * priors as the published nets.
  */
 #include "model/model.h"
 
@@ -8,31 +9,32 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* millions: of parameters. giga and giga_bn: thousands of millions of multiply-adds, without and
- * with batch norm elements; 0: not known. All as published; costs.h has every figure to the last
- * digit. */
+/* priors: that the heads predict for. millions: of parameters. giga and giga_bn: thousands of
+ * millions of multiply-adds, without and with batch norm elements; 0: not known. All as published;
+ * costs.h has every figure to the last digit. */
 static const struct row {
     const char *cfg;
     long long params;
     double millions, giga, giga_bn;
+    int priors;
 } rows[] = {
-    {"cfg/detect/refinedet320-resnet50.cfg", 63459460, 63.459, 25.399, 25.434},
-    {"cfg/detect/refinedet320-resnet101.cfg", 82451588, 82.452, 32.975, 33.020},
-    {"cfg/detect/refinedet320-vovnet39.cfg", 56283844, 56.284, 32.626, 32.655},
-    {"cfg/detect/refinedet320-vovnet57.cfg", 70323844, 70.324, 36.418, 36.449},
-    {"cfg/detect/refinedet320-densenet201.cfg", 56127428, 56.127, 24.585, 24.648},
-    {"cfg/detect/refinedet320-densenet161.cfg", 66755204, 66.755, 32.668, 32.742},
-    {"cfg/detect/refinedet512-vovnet39.cfg", 56283844, 56.284, 83.523, 0},
-    {"cfg/detect/refinedet512-vovnet57.cfg", 70323844, 70.324, 93.230, 0},
-    {"cfg/detect/refinedet512-resnet50.cfg", 63459460, 63.459, 65.022, 0},
-    {"cfg/detect/refinedet512-resnet101.cfg", 82451588, 82.452, 84.416, 0},
-    {"cfg/detect/refinedet512-densenet201.cfg", 56127428, 56.127, 0, 0},
-    {"cfg/detect/refinedet512-densenet161.cfg", 66755204, 66.755, 0, 0},
-    {"cfg/detect/dsod300-densenet67.cfg", 5833372, 5.833, 5.298, 5.321},
-    {"cfg/detect/dsod300-vovnet27s.cfg", 5971932, 5.972, 5.663, 5.673},
-    {"cfg/detect/dsod300-vovnet27s-bottleneck.cfg", 4871612, 4.872, 4.644, 4.655},
-    {"cfg/detect/ssd300-mobilenet.cfg", 5796089, 5.796, 1.148, 1.158},
-    {"cfg/detect/pelee304.cfg", 5425892, 5.426, 1.205, 1.211},
+    {"cfg/detect/refinedet320-resnet50.cfg", 63459460, 63.459, 25.399, 25.434, 6375},
+    {"cfg/detect/refinedet320-resnet101.cfg", 82451588, 82.452, 32.975, 33.020, 6375},
+    {"cfg/detect/refinedet320-vovnet39.cfg", 56283844, 56.284, 32.626, 32.655, 6375},
+    {"cfg/detect/refinedet320-vovnet57.cfg", 70323844, 70.324, 36.418, 36.449, 6375},
+    {"cfg/detect/refinedet320-densenet201.cfg", 56127428, 56.127, 24.585, 24.648, 6375},
+    {"cfg/detect/refinedet320-densenet161.cfg", 66755204, 66.755, 32.668, 32.742, 6375},
+    {"cfg/detect/refinedet512-vovnet39.cfg", 56283844, 56.284, 83.523, 0, 16320},
+    {"cfg/detect/refinedet512-vovnet57.cfg", 70323844, 70.324, 93.230, 0, 16320},
+    {"cfg/detect/refinedet512-resnet50.cfg", 63459460, 63.459, 65.022, 0, 16320},
+    {"cfg/detect/refinedet512-resnet101.cfg", 82451588, 82.452, 84.416, 0, 16320},
+    {"cfg/detect/refinedet512-densenet201.cfg", 56127428, 56.127, 0, 0, 16320},
+    {"cfg/detect/refinedet512-densenet161.cfg", 66755204, 66.755, 0, 0, 16320},
+    {"cfg/detect/dsod300-densenet67.cfg", 5833372, 5.833, 5.298, 5.321, 8744},
+    {"cfg/detect/dsod300-vovnet27s.cfg", 5971932, 5.972, 5.663, 5.673, 8108},
+    {"cfg/detect/dsod300-vovnet27s-bottleneck.cfg", 4871612, 4.872, 4.644, 4.655, 8108},
+    {"cfg/detect/ssd300-mobilenet.cfg", 5796089, 5.796, 1.148, 1.158, 1917},
+    {"cfg/detect/pelee304.cfg", 5425892, 5.426, 1.205, 1.211, 5142},
 };
 
 START_TEST(test_costs)
@@ -57,6 +59,7 @@ START_TEST(test_costs)
         ck_assert_msg(fabs((double)(cost.madds + cost.bn) / 1e9 - row->giga_bn) < 0.00051,
                       "%s: %lld with batch norms", row->cfg, (long long)(cost.madds + cost.bn));
     }
+    ck_assert_int_eq(m.head.out[0]->shape.c, row->priors);
     model_close(&m);
 }
 END_TEST

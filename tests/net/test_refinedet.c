@@ -216,8 +216,8 @@ static struct case_data *make_case(uint32_t seed)
     c->r.odm = c->r.arm;
     c->r.odm.n_classes = C;
     c->r.arm_thresh = 0.3;
-    c->r.conf_thresh = 0.2;
-    c->r.nms = (struct nms_desc){.iou = (real)0.45, .top_k = 40, .keep = 90};
+    c->r.nms =
+        (struct nms_desc){.iou = (real)0.45, .min_score = (real)0.2, .top_k = 40, .keep = 90};
     c->h.attr = &c->r;
     c->out[REFINEDET_ARM_LOC] = c->arm_loc;
     c->out[REFINEDET_ARM_CONF] = c->arm_conf;
