@@ -67,9 +67,9 @@ def build_step():
     packages = "libpng libjpeg libcjson openblas"
     flags = subprocess.run(["pkg-config", "--cflags", "--libs"] + packages.split(), check=True,
                            capture_output=True, text=True).stdout.split()
-    subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-fPIC", "-shared",
-                    "-fvisibility=hidden", "-I" + os.path.join(ROOT, "src"), "-o", STEP, source,
-                    lib] + flags + ["-lm", "-pthread"], check=True)
+    subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-Wall", "-Werror", "-fPIC",
+                    "-shared", "-fvisibility=hidden", "-I" + os.path.join(ROOT, "src"), "-o", STEP,
+                    source, lib] + flags + ["-lm", "-pthread"], check=True)
 
 
 def write_safetensors(net, to):

@@ -61,7 +61,8 @@ static enum vov_status step(double rate, real *loss)
     TRY(exec_forward(&m->exec, 0, &err));
     exec_get(&m->exec, m->head.loss[0], loss);
     TRY(exec_backward(&m->exec, 0, &err));
-    sgd_step(&the.sgd, rate, 1);
+    sgd_set_rate(&the.sgd, rate);
+    sgd_update(&the.sgd, 1, NULL);
     return backend_check(the.be, &err);
 }
 

@@ -216,7 +216,7 @@ class VovTrain:
 
     def __init__(self, name, size, batch, threads):
         import ctypes as c
-        lib = c.CDLL(files.STEP)
+        lib = c.CDLL(os.environ.get("VOV_STEP", files.STEP))
         lib.step_open.restype = lib.step_run.restype = c.c_char_p
         self.x, labels = files.picture(name, size, batch), files.labels(name, size, batch)
         self.labels = labels.astype(np.float32)

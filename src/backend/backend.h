@@ -66,11 +66,18 @@ struct conv_weight {
     const void *packed;
 };
 
+/* What is done to x as it is read: norm_apply's batch norm, before any padding. */
+struct conv_head {
+    const real *stats, *gamma, *beta;
+    enum act act;
+};
+
 /* What follows the sum: act(sum + bias[c] + add). bias and add.p may be NULL; add has y's shape. */
 struct conv_tail {
     const real *bias;
     struct view add;
     enum act act;
+    const struct conv_head *head; /* and what comes before it: NULL, or where conv_norms is true */
 };
 
 /* Of max pooling: the largest window and the largest stride. */
@@ -124,7 +131,7 @@ struct backend_settings {
     size_t workspace_bytes; /* of one convolution at most; 0: the backend says */
 };
 
-/* Every entry must be filled but the last four. */
+/* Every entry must be filled but the last five. */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
     void (*close)(struct backend *be);
@@ -302,6 +309,9 @@ struct backend_ops {
     void (*block_fill)(struct backend *be, size_t n, real *x, real value);
     /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
     void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);
+
+    /* Optional: whether conv_fwd can take a head. */
+    bool (*conv_norms)(struct backend *be, const struct conv_desc *d, struct view x, struct view y);
 
     /*
      * Optional, all four or none (see tape.h): between record and recorded calls are kept instead

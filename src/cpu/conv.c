@@ -254,6 +254,15 @@ static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum c
     }
 }
 
+static bool fast_conv_norms(struct backend *be, const struct conv_desc *d, struct view x,
+                            struct view y)
+{
+    const struct corr c = forward_corr(d, x, y, 0);
+
+    (void)be;
+    return d->groups == 1 && conv_choose(d, &c) == METHOD_PRODUCT && corr_reads_planes(&c);
+}
+
 static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
                           struct conv_weight w, const struct conv_tail *tail, struct view y,
                           void *scratch)
@@ -267,6 +276,7 @@ static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
     }
     for (int g = 0; g < d->groups; g++) {
         struct corr c = forward_corr(d, x, y, g);
+        c.head = tail->head;
         c.w = w.w + (size_t)g * group_weights(d, &c);
         c.bias = tail->bias ? tail->bias + g * c.dst.c : NULL;
         c.plus = view_slice(tail->add, g * c.dst.c, c.dst.c);
@@ -337,6 +347,7 @@ void fast_conv_entries(struct backend_ops *ops)
     ops->conv_scratch = fast_conv_scratch;
     ops->conv_pack_bytes = fast_conv_pack_bytes;
     ops->conv_pack = fast_conv_pack;
+    ops->conv_norms = fast_conv_norms;
     ops->conv_fwd = fast_conv_fwd;
     ops->conv_bwd_data = fast_conv_bwd_data;
     ops->conv_bwd_weight = fast_conv_bwd_weight;

@@ -25,6 +25,7 @@ struct corr {
     int grid_h, grid_w, stride;
     struct corr_axis y, x;
     int out_y, out_x, out_step;
+    const struct conv_head *head; /* NULL, or how src is read: where corr_reads_planes */
     const real *bias;
     struct view plus; /* added before act; p NULL: nothing is */
     enum act act;
@@ -53,6 +54,7 @@ static inline int conv_tile(enum conv_method method)
  * As a matrix product. packed: of corr_pack, or NULL when c->w is to be read. For pack_bytes and
  * scratch only the shapes of the views count.
  */
+bool corr_reads_planes(const struct corr *c);
 size_t corr_pack_bytes(const struct corr *c);
 void corr_pack(const struct cpu *cpu, const struct corr *c, real *packed);
 size_t corr_scratch(const struct cpu *cpu, const struct corr *c, bool packed);

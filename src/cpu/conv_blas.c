@@ -297,8 +297,9 @@ static void run_pass(struct pass *p, struct view x, struct view y, const struct 
         p->w = w ? w + (size_t)g * weights : NULL;
         p->dw = dw ? dw + (size_t)g * weights : NULL;
         if (tail) {
-            p->tail = (struct conv_tail){tail->bias ? tail->bias + first : NULL,
-                                         view_slice(tail->add, first, p->y.c), tail->act};
+            p->tail = (struct conv_tail){.bias = tail->bias ? tail->bias + first : NULL,
+                                         .add = view_slice(tail->add, first, p->y.c),
+                                         .act = tail->act};
         }
         pool_run(p->cpu->pool, p->parts * (pass == CONV_BWD_WEIGHT ? 1 : p->y.n), chunk[pass], p);
     }
@@ -392,6 +393,7 @@ void blas_conv_entries(struct backend_ops *ops)
     ops->conv_algorithm = blas_algorithm;
     ops->conv_scratch = blas_scratch;
     ops->conv_pack_bytes = blas_pack_bytes;
+    ops->conv_norms = NULL;
     ops->conv_fwd = blas_fwd;
     ops->conv_bwd_data = blas_bwd_data;
     ops->conv_bwd_weight = blas_bwd_weight;

@@ -3,30 +3,47 @@
  */
 #include "conv_chunks.h"
 
-/* Pieces of a shared chunk's input channels, for each thread; units that are worth a chunk. */
-enum { LOAD_JOBS = 4, FEW_UNITS = 12 };
+/* Of the threads' time, how much must be work for them to take chunks one by one. */
+#define ENOUGH_USE 0.9
 
-/* Whether `chunks` chunks, taken as threads get free, keep all threads busy nearly always. */
-static bool balanced(int rows, int chunks, int threads)
+/* Pieces of a shared chunk's input channels, for each thread; units that are worth a chunk; threads
+ * that chunks are dealt to in thought. */
+enum { LOAD_JOBS = 4, FEW_UNITS = 12, DEALT_THREADS = 64 };
+
+/* The part of the threads' time that is worked, when each takes the next chunk as soon as it is
+ * free. */
+static double use_of_threads(const struct chunks *cs, int threads)
 {
-    const int most = ceil_div(rows, chunks), rounds = ceil_div(chunks, threads);
+    int done[DEALT_THREADS] = {0}, latest = 0;
 
-    return chunks >= 8 * threads || rows >= 0.9 * threads * most * rounds;
+    for (int i = 0; i < cs->row_chunks * cs->parts; i++) {
+        const struct span rows = span_at(cs->rows, cs->row_chunks, i / cs->parts);
+        int first = 0;
+        for (int t = 1; t < threads; t++) {
+            first = done[t] < done[first] ? t : first;
+        }
+        done[first] += rows.to - rows.from;
+        latest = done[first] > latest ? done[first] : latest;
+    }
+    return (double)cs->rows * cs->parts / ((double)threads * latest);
 }
 
+/* As few chunks as keep all threads busy nearly always, or one shared chunk after the other. */
 static void cut_rows(struct chunks *cs, int threads, int units)
 {
     const int each = units / cs->part_cols > 1 ? units / cs->part_cols : 1;
+    const int fewest = ceil_div(cs->rows, each);
 
-    cs->row_chunks = ceil_div(cs->rows, each);
-    if (threads == 1 || balanced(cs->rows, cs->row_chunks * cs->parts, threads)) {
-        return;
-    }
-    const int more = round_up(cs->row_chunks, threads);
-    if (cs->rows / more * cs->part_cols >= FEW_UNITS && balanced(cs->rows, more, threads)) {
-        cs->row_chunks = more;
-    } else {
-        cs->shared = true;
+    threads = threads < DEALT_THREADS ? threads : DEALT_THREADS;
+    cs->row_chunks = fewest;
+    while (threads > 1 && cs->row_chunks * cs->parts < 8 * threads &&
+           use_of_threads(cs, threads) < ENOUGH_USE) {
+        cs->row_chunks++;
+        if (cs->row_chunks > cs->rows || cs->rows / cs->row_chunks * cs->part_cols < FEW_UNITS) {
+            cs->row_chunks = fewest;
+            cs->shared = true;
+            return;
+        }
     }
 }
 

@@ -64,7 +64,7 @@ static int reach(const struct corr_axis *axis, int stride)
     return (axis->n - 1) * axis->step / stride;
 }
 
-static bool is_direct(const struct corr *c)
+bool corr_reads_planes(const struct corr *c)
 {
     return c->y.n == 1 && c->x.n == 1 && c->stride == 1 && c->y.first == 0 && c->x.first == 0 &&
            c->grid_h == c->src.h && c->grid_w == c->src.w;
@@ -100,7 +100,8 @@ static void plan_sizes(struct corr_plan *pl)
 
 static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
 {
-    struct corr_plan pl = {.cpu = cpu, .c = c, .direct = is_direct(c), .taps = c->y.n * c->x.n};
+    struct corr_plan pl = {
+        .cpu = cpu, .c = c, .direct = corr_reads_planes(c), .taps = c->y.n * c->x.n};
 
     pl.k = c->src.c * pl.taps;
     pl.k_block = ceil_div(pl.k, ceil_div(pl.k, K_BLOCK));
@@ -194,18 +195,31 @@ static void load_taps(const struct corr_plan *pl, const struct piece *p, const r
     }
 }
 
-/* The image's own numbers. ahead: from this channel to one whose turn is soon. */
-static void load_direct(const struct corr_plan *pl, const struct piece *p, const real *plane,
-                        size_t ahead, real *v)
+/* The image's own numbers, or what a norm makes of them. soon: from this channel to one whose turn
+ * will come, or 0. */
+static void load_direct(const struct corr_plan *pl, const struct piece *p, int channel, int soon,
+                        real *v)
 {
+    const struct corr *c = pl->c;
+    const struct conv_head *head = c->head;
+    const real *plane = view_at(c->src, p->image, channel);
+    const size_t ahead = (size_t)soon * view_plane(c->src);
+    const struct norm_line line =
+        head ? (struct norm_line){head->stats[2 * channel], head->stats[2 * channel + 1],
+                                  head->gamma[channel], head->beta[channel], head->act}
+             : (struct norm_line){0};
     const bool whole = pl->chunks.parts == 1;
     const int runs = whole ? 1 : p->rows, n = whole ? p->rows * p->cols : p->cols;
     const struct row_fill f = {n, 0, n, p->col, 1};
 
     for (int r = 0; r < runs; r++, v += n) {
-        const real *row = plane + (size_t)(p->row + r) * (size_t)pl->c->src.w;
+        const real *row = plane + (size_t)(p->row + r) * (size_t)c->src.w;
         fetch(row + ahead + p->col, (size_t)n);
-        pl->cpu->kernels->fill_row(&f, row, v);
+        if (head) {
+            pl->cpu->kernels->norm_apply(&line, (size_t)n, row + p->col, v);
+        } else {
+            pl->cpu->kernels->fill_row(&f, row, v);
+        }
     }
 }
 
@@ -219,13 +233,11 @@ static void load(const void *of, const struct chunk *ch, struct span channels, i
         const struct piece p = piece_at(pl, ch, row);
         real *v = w.v + (size_t)((row - ch->row) * ch->cols);
         for (int c = channels.from; c < channels.to; c++) {
-            const real *plane = view_at(pl->c->src, p.image, c);
             real *to = v + (size_t)(c * pl->taps) * pl->v_row;
             if (pl->direct) {
-                const int soon = c + FETCH_AHEAD < channels.to ? FETCH_AHEAD : 0;
-                load_direct(pl, &p, plane, (size_t)soon * view_plane(pl->c->src), to);
+                load_direct(pl, &p, c, c + FETCH_AHEAD < channels.to ? FETCH_AHEAD : 0, to);
             } else {
-                load_taps(pl, &p, plane, w.strip, to);
+                load_taps(pl, &p, view_at(pl->c->src, p.image, c), w.strip, to);
             }
         }
     }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Numbers of an apply's chunk: some microseconds of work. */
-enum { APPLY_NUMBERS = 65536 };
+enum { APPLY_NUMBERS = 16384 };
 
 struct norm {
     const struct cpu *cpu;

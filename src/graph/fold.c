@@ -1,6 +1,7 @@
 /*
- * fold.c - for inference: norms and activations become part of the operation before them. The graph
- * is changed before weights are there, the weights once they are.
+ * fold.c - for inference: norms and activations become part of the operation before them, and norms
+ * that are left of the one behind them. The graph is changed before weights are there, the weights
+ * once they are.
  */
 #include "params.h"
 
@@ -34,6 +35,21 @@ static void remove_node(struct graph *g, const struct node *n)
     g->n_nodes--;
 }
 
+static void absorb_before(struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct node *n = g->nodes[i];
+        const struct node *before = n->n_in == 1 ? n->in[0]->producer : NULL;
+
+        if (n->type->absorb_before != NULL && before != NULL && before->n_in == 1 &&
+            only_reader(g, before) == n && n->type->absorb_before(n, before)) {
+            n->in[0] = before->in[0];
+            remove_node(g, before);
+            i--;
+        }
+    }
+}
+
 enum vov_status graph_fold_norms(struct graph *g, struct err *err)
 {
     for (int i = 0; i < g->n_nodes; i++) {
@@ -56,6 +72,7 @@ enum vov_status graph_fold_norms(struct graph *g, struct err *err)
             }
         }
     }
+    absorb_before(g);
     return VOV_OK;
 }
 

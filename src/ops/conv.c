@@ -37,6 +37,34 @@ static void conv_saves(const struct node *n, unsigned *in, unsigned *out)
     *out = a->act != ACT_LINEAR;
 }
 
+/* Scratch before the convolution's own: the statistics of the norm before it and, where the device
+ * cannot normalise as it reads, its output. */
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+static size_t stats_bytes(const struct node *n)
+{
+    const struct conv_attr *a = n->attr;
+    return a->before ? aligned(2 * sizeof(real) * (size_t)n->in[0]->shape.c) : 0;
+}
+
+static bool norms_itself(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    return be->ops->conv_norms && be->ops->conv_norms(be, &a->d, n->in[0]->val, n->out[0]->val);
+}
+
+static size_t normed_bytes(const struct node *n, struct backend *be)
+{
+    const struct conv_attr *a = n->attr;
+    const struct tensor *x = n->in[0];
+    return a->before && !norms_itself(n, be)
+               ? aligned(shape_count(x->shape) * number_bytes(x->type))
+               : 0;
+}
+
 static size_t conv_scratch(const struct node *n, struct backend *be, bool training)
 {
     const struct conv_attr *a = n->attr;
@@ -49,7 +77,8 @@ static size_t conv_scratch(const struct node *n, struct backend *be, bool traini
     if (training && param_learns(n->param[0])) {
         use[uses++] = (struct conv_use){.pass = CONV_BWD_WEIGHT, .bias = a->bias};
     }
-    return most_scratch(be, &a->d, use, uses, n->in[0]->val, n->out[0]->val);
+    return stats_bytes(n) + normed_bytes(n, be) +
+           most_scratch(be, &a->d, use, uses, n->in[0]->val, n->out[0]->val);
 }
 
 static size_t conv_pack_bytes(const struct node *n, struct backend *be)
@@ -65,12 +94,40 @@ static void conv_pack(const struct node *n, struct backend *be)
                        n->packed);
 }
 
+/* The norm before the convolution, as it will be read, or done: x becomes its output. */
+static void norm_before(const struct node *n, const struct op_ctx *ctx, struct conv_head *head,
+                        struct view *x)
+{
+    const struct conv_attr *a = n->attr;
+    const struct norm_attr *norm = a->before->attr;
+    const struct backend_ops *ops = ctx->be->ops;
+    struct tensor *const *p = a->before->param; /* gamma, beta, mean, var */
+    real *stats = ctx->scratch;
+
+    ops->norm_running(ctx->be, x->c, (real)norm->eps, p[2]->val.p, p[3]->val.p, stats);
+    *head = (struct conv_head){stats, p[0]->val.p, p[1]->val.p, norm->act};
+    if (!norms_itself(n, ctx->be)) {
+        struct view y =
+            view_dense((real *)(void *)((char *)stats + stats_bytes(n)), n->in[0]->shape);
+        y.type = x->type;
+        ops->norm_apply(ctx->be, *x, 0, stats, head->gamma, head->beta, head->act, y);
+        *x = y;
+    }
+}
+
 static void conv_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct conv_attr *a = n->attr;
     const struct conv_weight w = {n->param[0]->val.p, n->packed};
-    const struct conv_tail tail = {.bias = a->bias ? n->param[1]->val.p : NULL, .act = a->act};
-    ctx->be->ops->conv_fwd(ctx->be, &a->d, n->in[0]->val, w, &tail, n->out[0]->val, ctx->scratch);
+    struct conv_tail tail = {.bias = a->bias ? n->param[1]->val.p : NULL, .act = a->act};
+    struct conv_head head;
+    struct view x = n->in[0]->val;
+    if (a->before) {
+        norm_before(n, ctx, &head, &x);
+        tail.head = norms_itself(n, ctx->be) ? &head : NULL;
+    }
+    ctx->be->ops->conv_fwd(ctx->be, &a->d, x, w, &tail, n->out[0]->val,
+                           (char *)ctx->scratch + stats_bytes(n) + normed_bytes(n, ctx->be));
 }
 
 static void conv_backward(const struct node *n, const struct op_ctx *ctx)
@@ -103,6 +160,20 @@ static const char *conv_algorithm(const struct node *n, struct backend *be)
     return be->ops->conv_algorithm(be, &a->d, CONV_FWD, n->in[0]->val, n->out[0]->val);
 }
 
+/* A batch norm that a 1x1 convolution can do as it reads: then no number is written and read again
+ * only to be normalised. Dense nets have one before each of their 1x1 convolutions. */
+static bool conv_absorb_before(struct node *n, const struct node *before)
+{
+    struct conv_attr *a = n->attr;
+    const struct norm_attr *norm = before->attr;
+    if (before->type != &op_norm || norm->groups != 0 || a->d.kh * a->d.kw != 1 ||
+        a->d.stride != 1 || a->d.pad != 0 || a->d.groups != 1) {
+        return false;
+    }
+    a->before = before;
+    return true;
+}
+
 static enum vov_status conv_fold_rows(const struct node *n, struct params *p)
 {
     return conv_fold(n, p, false);
@@ -123,5 +194,6 @@ const struct op_type op_conv = {
     .cost = conv_count,
     .algorithm = conv_algorithm,
     .absorb = conv_absorb,
+    .absorb_before = conv_absorb_before,
     .fold = conv_fold_rows,
 };

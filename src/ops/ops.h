@@ -16,6 +16,7 @@ struct conv_attr {
     enum act act; /* after the bias; in a training graph only what act_from_output() allows */
     struct param_init init;
     double fold_eps; /* set by absorb(): of the batch norm that fold_weights multiplies in */
+    const struct node *before; /* NULL, or set by absorb_before(): the batch norm of what is read */
 };
 
 /* Transposed convolution with conv_attr: d is that of the convolution from y to x, and weights are

@@ -113,7 +113,7 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     memset(scratch + bytes, 0x5a, 64);
     if (r->pass == CONV_FWD) {
         const struct view add = r->c->tail & PLUS ? case_bind(r->y, buf[r->ia]) : (struct view){0};
-        const struct conv_tail tail = {bias, add, r->c->act};
+        const struct conv_tail tail = {.bias = bias, .add = add, .act = r->c->act};
         be->ops->conv_fwd(be, d, x, weight, &tail, y, scratch);
     } else if (r->pass == CONV_BWD_DATA) {
         be->ops->conv_bwd_data(be, d, weight, y, r->c->beta, x, scratch);
