@@ -39,6 +39,11 @@ const struct key_spec net_keys[] = {
      "how 3x3 convolutions are computed on the CPU: as the formula says, by Winograd's F(2x2), "
      "F(4x4) or F(6x6), or the fastest (in training never F(6x6)); see docs/performance.md"},
 
+    {"precision", "fp32", KEY_ENUM, AT(precision), 0, 0, "fp32 fp16 bf16",
+     "how tensors between layers, and their gradients, are kept: fp16 and bf16 take half the "
+     "memory "
+     "and need --device cuda; parameters, their gradients, sums and losses are fp32 always"},
+
     {"batch", "1", KEY_INT, AT(batch), 1, 65536, NULL, "pictures between two updates"},
     {"subdivisions", "1", KEY_INT, AT(subdivisions), 1, 65536, NULL,
      "parts that a batch is computed in, to save memory; must divide it"},
@@ -69,6 +74,11 @@ const struct key_spec net_keys[] = {
      "length of a training run in passes over the data; 0: max_batches says"},
     {"clip", "0", KEY_REAL, AT(clip), 0, 1e12, NULL,
      "largest norm of the gradient, longer ones are shortened; 0: off"},
+    {"loss_scale", "65536", KEY_REAL, AT(loss_scale), 1, 1e18, NULL,
+     "fp16: losses are multiplied by this in the backward pass, lest small gradients vanish. An "
+     "update whose gradients overflow is left out and the factor halved"},
+    {"loss_scale_steps", "2000", KEY_INT, AT(loss_scale_steps), 0, 2147483647, NULL,
+     "fp16: updates without an overflow after which that factor is doubled; 0: never"},
     {"max_boxes", "100", KEY_INT, AT(max_boxes), 1, 10000, NULL,
      "truth boxes of one picture that the loss sees"},
     {"seed", "1", KEY_INT, AT(seed), 0, 2147483647, NULL,

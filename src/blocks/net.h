@@ -8,6 +8,7 @@
 
 enum lr_policy { LR_CONSTANT, LR_STEP, LR_STEPS, LR_EXP, LR_POLY, LR_SIGMOID, LR_COSINE };
 enum fit { FIT_STRETCH, FIT_LETTERBOX };
+enum precision { PRECISION_FP32, PRECISION_FP16, PRECISION_BF16 };
 
 struct net_config {
     int width, height, channels; /* of the input, 3x320x320 */
@@ -22,7 +23,8 @@ struct net_config {
     /* Norms of the whole net. */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
 
-    int conv; /* enum conv_alg: how 3x3 convolutions are computed */
+    int conv;      /* enum conv_alg: how 3x3 convolutions are computed */
+    int precision; /* enum precision: of tensors between layers; parameters are fp32 always */
 
     /* Training. */
     int batch, subdivisions;
@@ -37,8 +39,10 @@ struct net_config {
     double max_batches, burn_in; /* iterations */
     double epochs;               /* 0: max_batches rules. Steps are epochs too, then */
     double burn_in_power;
-    double clip;   /* gradient norm; 0: off */
-    int max_boxes; /* truth boxes of one picture that the loss sees */
+    double clip;          /* gradient norm; 0: off */
+    double loss_scale;    /* of fp16, at the beginning of a run; see train/loss_scale.h */
+    int loss_scale_steps; /* good updates after which it is doubled; 0: never */
+    int max_boxes;        /* truth boxes of one picture that the loss sees */
     int seed;
 
     /* Augmentation (SSD: paper.md 4.5), probabilities; 0 switches off. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "data/drawn.h"
+#include "train/loss_scale.h"
 
 #include <math.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static enum vov_status start_training(struct bench_case *c, struct err *err)
         TRY(load_weights(m, c->plan->weights, err));
     }
     TRY(sgd_open(&c->sgd, &m->exec.params, &m->net, err));
+    exec_set_gain(&m->exec, loss_scale_first(&m->net).value);
     const size_t n = shape_count(m->input->shape), n_truth = shape_count(m->head.truth->shape);
     c->input = mem_alloc(n, sizeof *c->input);
     c->truth = mem_alloc(n_truth, sizeof *c->truth);
@@ -291,7 +293,7 @@ static enum vov_status train(struct bench_case *c, double at[BENCH_STAGES], stru
     TRY(exec_backward(&m->exec, (uint64_t)c->n_runs, err));
     at[BENCH_BACKWARD] = lap(&t);
     sgd_set_rate(&c->sgd, rate);
-    sgd_update(&c->sgd, 1, NULL);
+    sgd_update(&c->sgd, 1 / loss_scale_first(&m->net).value, NULL);
     TRY(backend_check(be, err));
     at[BENCH_UPDATE] = lap(&t) + clearing;
     at[BENCH_TOTAL] = t - start;

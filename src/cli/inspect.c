@@ -226,7 +226,7 @@ static int run(const struct cli *cli, const void *options)
 {
     const struct inspect_options *o = options;
     const struct model_options opt = {
-        .keep_norms = true, .set = o->set.v, .n_set = o->set.n, .log = &cli->log};
+        .keep_norms = true, .wide = true, .set = o->set.v, .n_set = o->set.n, .log = &cli->log};
     struct err_list errs = {0};
     struct err err = {0};
     struct backend *be = NULL;

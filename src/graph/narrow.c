@@ -71,6 +71,7 @@ static enum vov_status convert_inputs(struct narrower *r, struct node *n, enum n
 {
     const enum number want = n->type->narrow ? type : NUMBER_REAL;
 
+    r->g->at = n->at; /* of the conversions: nodes stand in the order of their sections */
     for (int k = 0; k < n->n_in; k++) {
         if (n->in[k]->type != want) {
             n->in[k] = converted(r, n->in[k], want, err);

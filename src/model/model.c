@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "blocks/section.h"
+#include "ops/ops.h"
 
 #include <string.h>
 
@@ -246,6 +247,20 @@ static enum vov_status apply_options(struct model *m, const struct model_options
     return status;
 }
 
+/* The passes over the graph that depend on neither the device nor the parameters. */
+static enum vov_status prepare(struct model *m, const struct model_options *opt, struct err *err)
+{
+    if (!opt->training && !opt->keep_norms) {
+        TRY(graph_fold_norms(&m->graph, err));
+    }
+    if (m->net.precision == PRECISION_FP32 || opt->wide) {
+        return VOV_OK;
+    }
+    m->narrow = true;
+    return graph_narrow(&m->graph, m->net.precision == PRECISION_FP16 ? NUMBER_HALF : NUMBER_BF16,
+                        &op_convert, err);
+}
+
 static enum vov_status build(struct model *m, const struct model_options *opt,
                              struct err_list *errs)
 {
@@ -272,10 +287,7 @@ static enum vov_status build(struct model *m, const struct model_options *opt,
     }
     m->blank = opt->blank;
     graph_init(&m->graph, opt->training);
-    if (build_graph(m, parts, batch, &err) != VOV_OK) {
-        return err_list_add(errs, &err);
-    }
-    if (!opt->training && !opt->keep_norms && graph_fold_norms(&m->graph, &err) != VOV_OK) {
+    if (build_graph(m, parts, batch, &err) != VOV_OK || prepare(m, opt, &err) != VOV_OK) {
         return err_list_add(errs, &err);
     }
     return VOV_OK;
@@ -322,10 +334,23 @@ static enum vov_status take_outputs(struct model *m, struct err *err)
     return VOV_OK;
 }
 
+static enum vov_status check_precision(const struct model *m, const struct backend *be,
+                                       struct err *err)
+{
+    if (!m->narrow || be->narrow) {
+        return VOV_OK;
+    }
+    return err_set(err, VOV_EDEVICE,
+                   "[net] precision=%s needs --device cuda, and this is device %s; --set "
+                   "net.precision=fp32 runs on any",
+                   m->net.precision == PRECISION_FP16 ? "fp16" : "bf16", be->ops->name);
+}
+
 enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err)
 {
     const struct plan_options how = {.again = m->graph.training, .reuse = true};
 
+    TRY(check_precision(m, be, err));
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
     m->started = true;
     if (m->blank) {

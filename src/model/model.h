@@ -18,6 +18,7 @@ struct model {
     struct exec exec;     /* open after model_start */
     bool started;
     bool blank;                   /* as in model_options */
+    bool narrow;                  /* tensors have 16 bits where net.precision says so */
     const char **class_name;      /* [net.classes], or NULL; in cfg.mem */
     real *host_out[HEAD_MAX_OUT]; /* owned: a detector's outputs, for its decoder */
 };
@@ -26,6 +27,7 @@ struct model_options {
     bool training;          /* losses, backward; else inference with folded norms */
     bool keep_norms;        /* inference without folding (costs, tests) */
     bool blank;             /* parameters start as zeros: all of them will be loaded */
+    bool wide;              /* fp32 whatever the cfg says: nothing will be computed */
     int batch;              /* 0: what the cfg says for training (batch / subdivisions), 1 else */
     int width, height;      /* 0: as the cfg says */
     const char *const *set; /* n_set overrides, "section.key=value" */
@@ -44,7 +46,8 @@ enum vov_status model_build_text(const char *name, const char *text, size_t n,
                                  const struct model_options *opt, struct model *m,
                                  struct err_list *errs);
 
-/* Plans and takes memory; parameters start by their init from `seed`, or blank. be is borrowed. */
+/* Plans and takes memory; parameters start by their init from `seed`, or blank. be is borrowed.
+ * VOV_EDEVICE: it does not know the cfg's precision. */
 enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err);
 void model_close(struct model *m);
 

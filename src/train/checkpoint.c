@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,9 +92,15 @@ static bool put_net(struct arena *mem, const struct model *m, const struct run_s
 }
 
 /* Where the run is. */
-static bool put_state(struct arena *mem, const struct run_state *s, struct map *meta)
+static bool put_state(struct arena *mem, const struct model *m, const struct run_state *s,
+                      struct map *meta)
 {
     const unsigned long long seed = s->seed;
+    if (m->net.precision == PRECISION_FP16 &&
+        (!put(meta, "loss_scale", arena_printf(mem, "%.17g", s->scale.value)) ||
+         !put(meta, "loss_scale_good", arena_printf(mem, "%ld", s->scale.good)))) {
+        return false;
+    }
     return put(meta, "seed", arena_printf(mem, "%llu", seed)) &&
            put(meta, "iteration", arena_printf(mem, "%ld", s->iteration)) &&
            put(meta, "iterations", arena_printf(mem, "%ld", s->total)) &&
@@ -140,7 +147,7 @@ enum vov_status checkpoint_write(const char *path, const struct model *m, const 
         status = err_nomem(err, n_max * sizeof *source);
         goto done;
     }
-    status = put_net(&mem, m, s, &meta) && put_state(&mem, s, &meta)
+    status = put_net(&mem, m, s, &meta) && put_state(&mem, m, s, &meta)
                  ? safetensors_write(path, source, n, &meta, err)
                  : err_nomem(err, n_max * sizeof *source);
 
@@ -162,6 +169,15 @@ static bool get_long(const struct safetensors *st, const char *key, long *out)
     return true;
 }
 
+/* Of a run in fp16; others have none. */
+static bool get_scale(const struct safetensors *st, struct loss_scale *scale)
+{
+    const char *value = safetensors_meta(st, "loss_scale");
+    return value == NULL ||
+           (text_real(value, &scale->value) && scale->value >= 1 && isfinite(scale->value) &&
+            get_long(st, "loss_scale_good", &scale->good));
+}
+
 enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
                                  struct run_state *s, struct err *err)
 {
@@ -181,10 +197,11 @@ enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
         !get_long(st, "iteration", &s->iteration) || !get_long(st, "iterations", &s->total) ||
         !get_long(st, "epoch", &epoch) || epoch > INT_MAX ||
         !get_long(st, "best_iteration", &s->best_iteration) || best == NULL ||
-        !text_real(best, &s->best_score)) {
-        return err_set(
-            err, VOV_EFORMAT,
-            "%s: its seed, iteration, epoch, best result or checksum is missing or wrong", path);
+        !text_real(best, &s->best_score) || !get_scale(st, &s->scale)) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: its seed, iteration, epoch, best result, loss scale or checksum is "
+                       "missing or wrong",
+                       path);
     }
     s->seed = (uint64_t)seed;
     s->epoch = (int)epoch;

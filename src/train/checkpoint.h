@@ -7,6 +7,7 @@
 #define VOV_CHECKPOINT_H
 
 #include "io/weights.h"
+#include "loss_scale.h"
 #include "model/model.h"
 
 enum { CHECKPOINT_VERSION = 1 };
@@ -19,6 +20,7 @@ struct run_state {
     int epoch;             /* passes over the data done */
     double best_score;     /* AP, or top-1; -1: none yet */
     long best_iteration;
+    struct loss_scale scale;       /* written with fp16 only; value 0: the file has none */
     const char *const *class_name; /* [n_classes] of the data, borrowed; not read back */
     const long long *class_key;    /* [n_classes] their category ids, borrowed; not read back */
     int n_classes;

@@ -94,6 +94,9 @@ static enum vov_status step(void *user, struct trainer *t, struct err *err)
     }
     put(&b, "lr", t->rate);
     put(&b, "gradient_norm", t->gradient_norm);
+    if (t->model->net.precision == PRECISION_FP16) {
+        put(&b, "loss_scale", t->state.scale.value);
+    }
     put(&b, "images_per_second", images / fmax(now - m->time, 1e-9));
     buf_printf(&b, ",\"memory_bytes\":%zu,\"skipped\":%ld}\n", clock_peak_bytes(), t->skipped);
     m->time = now;

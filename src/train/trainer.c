@@ -113,6 +113,12 @@ static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
     return VOV_OK;
 }
 
+/* What the sum of all gradients is multiplied by: it is of the parts of a batch, and scaled. */
+static double gradient_unit(const struct trainer *t)
+{
+    return 1 / (t->model->net.subdivisions * t->state.scale.value);
+}
+
 /* An infinite variance gives zeros, and those finite losses: nobody else would notice. */
 static void finish_update(void *ctx)
 {
@@ -123,7 +129,7 @@ static void finish_update(void *ctx)
     be->ops->block_norm(be, p->n_learn, p->grad, t->report + REPORT_GRADIENT);
     be->ops->block_norm(be, p->count - p->n_learn, p->val + p->n_learn,
                         t->report + REPORT_STATISTICS);
-    sgd_update(&t->sgd, 1.0 / t->model->net.subdivisions, &guard);
+    sgd_update(&t->sgd, gradient_unit(t), &guard);
 }
 
 /* Losses by part and their sum. */
@@ -145,6 +151,36 @@ static bool read_losses(struct trainer *t, const real *number)
     return finite;
 }
 
+/* Recorded calls hold the old scale: they are recorded anew. */
+static void set_scale(struct trainer *t)
+{
+    struct model *m = t->model;
+    exec_set_gain(&m->exec, t->state.scale.value);
+    tape_close(m->exec.be, &t->finish);
+}
+
+/* Gradients that overflow in 16 bits, where the losses do not, ask for a smaller scale; the device
+ * has left the update out. When there is no smaller one they are as bad as in 32 bits. */
+static enum vov_status follow_scale(struct trainer *t, struct err *err)
+{
+    struct loss_scale *s = &t->state.scale;
+    const bool overflowed = !isfinite(t->gradient_norm);
+    const bool changed = loss_scale_follow(s, &t->model->net, overflowed);
+    if (overflowed && !changed) {
+        return not_finite(t, "the gradient is", err);
+    }
+    if (overflowed) {
+        log_put(t->opt->log, LOG_INFO,
+                "iteration %ld: gradients overflow in fp16; the update is left out and the loss "
+                "scale halved to %g",
+                t->state.iteration + 1, s->value);
+    }
+    if (changed) {
+        set_scale(t);
+    }
+    return VOV_OK;
+}
+
 /* Waits for the update and looks at what it left. */
 static enum vov_status read_report(struct trainer *t, struct err *err)
 {
@@ -155,13 +191,11 @@ static enum vov_status read_report(struct trainer *t, struct err *err)
     if (!read_losses(t, number + REPORT_LOSSES)) {
         return not_finite(t, "the loss is", err);
     }
-    t->gradient_norm = (double)number[REPORT_GRADIENT] / t->model->net.subdivisions;
-    if (!isfinite(t->gradient_norm)) {
-        return not_finite(t, "the gradient is", err);
+    if (!isfinite(number[REPORT_STATISTICS])) {
+        return not_finite(t, "running statistics of a norm are", err);
     }
-    return isfinite(number[REPORT_STATISTICS])
-               ? VOV_OK
-               : not_finite(t, "running statistics of a norm are", err);
+    t->gradient_norm = (double)number[REPORT_GRADIENT] * gradient_unit(t);
+    return follow_scale(t, err);
 }
 
 /* Nothing waits for the device before read_report, and the next batch crosses while it works. */
@@ -333,6 +367,10 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
     TRY(open_report(t, err));
     TRY(run_folder_open(t, err));
+    if (m->net.precision != PRECISION_FP16 || t->state.scale.value < 1) {
+        t->state.scale = loss_scale_first(&m->net);
+    }
+    set_scale(t);
     TRY(open_loader(t, err));
     t->state.total = t->schedule.total;
     t->state.class_name = d->class_name;

@@ -53,7 +53,8 @@ struct trainer {
 
     /* For hooks, of the last update. */
     struct run_state state;
-    double rate, loss, gradient_norm;
+    double rate, loss;
+    double gradient_norm;           /* infinite or NaN where it overflowed in fp16 */
     double part[TRAINER_MAX_PARTS]; /* losses by part */
     const char *part_name[TRAINER_MAX_PARTS];
     int n_parts;
