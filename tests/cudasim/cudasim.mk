@@ -15,10 +15,12 @@ CUSIM_BUGS := $(patsubst %.cu,$O/%,$(wildcard tests/cudasim/bugs/*.cu))
 objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
 
 ifneq ($(wildcard $(NVCC)),)
-CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh)
+CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh tests/cuda/*.sh)
 CUDA_TEST_NEEDS = $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) \
                   $(filter $O/tests/ops/% $O/tests/net/test_device%,$(TESTS)) \
                   $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
+# For all architectures, which takes minutes: not for `make check`.
+CUDA_TEST_ALL = $(patsubst %.cu,$O/%.cu.o,$(wildcard cuda/*.cu))
 endif
 
 # Sums are not joined to fused ones: the PTX says which are.
@@ -45,16 +47,18 @@ $(CUSIM_TEST) $(CUSIM_BUGS): %: %.o $(CUSIM_SO)
 	$(SAY) "  link   $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $< $(CUSIM_SO) -Wl,-rpath,$(abspath $O/cusim) -lstdc++ -lm
 
-# The plug-in for the tests: PTX alone, which is made fast, and linked to the simulator.
+# The plug-in for the tests, linked to the simulator, which reads the PTX. Code for one architecture
+# is there for what ptxas says of it.
 CUSIM_PLUGIN := $O/cusim/libvov_cuda.so
 CUSIM_CU     := $(patsubst %.cu,$O/cusim/%.o,$(wildcard cuda/*.cu))
 $(CUSIM_CU): $O/cusim/%.o: %.cu tests/cudasim/cudasim.mk
 	@mkdir -p $(@D)
 	$(SAY) "  nvcc   $< (for the simulator)"
 	$(Q)$(NVCC) -std=c++17 -O3 -g -lineinfo --no-compress -Isrc -D_GNU_SOURCE -MD -MP \
-	    -gencode arch=compute_$(CUSIM_ARCH),code=compute_$(CUSIM_ARCH) \
-	    -Werror all-warnings,default-stream-launch \
-	    -Xcompiler -Wall,-Wextra,-fPIC,-fvisibility=hidden -c -o $@ $<
+	    -gencode arch=compute_$(CUSIM_ARCH),code=[compute_$(CUSIM_ARCH),sm_$(CUSIM_ARCH)] \
+	    -Werror all-warnings,default-stream-launch -Xptxas -v,-warn-double-usage \
+	    -Xcompiler -Wall,-Wextra,-fPIC,-fvisibility=hidden -c -o $@ $< 2>$(@:.o=.ptxas) || \
+	    { grep -v '^ptxas info' $(@:.o=.ptxas); rm -f $@; exit 1; }
 
 $(CUSIM_PLUGIN): $(CUSIM_CU) $(patsubst %.c,$O/%.o,$(wildcard cuda/*.c)) \
                  $O/src/base/err.o $O/src/base/mem.o $(CUSIM_SO)
@@ -68,12 +72,16 @@ $O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $< -L$(CUDA_HOME)/lib64 -lcudart -lcudnn -lcublas \
 	    -Wl,-rpath,$(CUDA_HOME)/lib64 -lstdc++ -lm
 
-check-cuda: $(CUDA_TEST_NEEDS) ## The CUDA backend on the simulated GPU; skipped without nvcc
+check-cuda: $(CUDA_TEST_NEEDS) $(CUDA_TEST_ALL) ## The CUDA backend on the simulated GPU; skipped without nvcc
 ifneq ($(wildcard $(NVCC)),)
 	scripts/run-tests $O $(CUDA_TESTS)
 else
 	@echo "skip  check-cuda: no nvcc at $(NVCC)"
 endif
 
-.PHONY: check-cuda
+# The registers that kernels may use, as many as they do.
+ptxas-limits: $(CUDA_TEST_ALL)
+	scripts/check-ptxas --write tests/cuda/registers.txt $(addsuffix .ptxas,$(CUDA_TEST_ALL))
+
+.PHONY: check-cuda ptxas-limits
 -include $(CUSIM_OBJ:.o=.d) $(CUSIM_CU:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)
