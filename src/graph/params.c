@@ -114,7 +114,7 @@ enum vov_status params_init(struct params *p, uint64_t seed, struct err *err)
         const size_t n = shape_count(p->tensor[i]->shape);
         most = n > most ? n : most;
     }
-    real *host = mem_alloc(most, sizeof *host);
+    real *host = mem_block_alloc(most * sizeof *host);
     if (host == NULL) {
         return err_nomem(err, most * sizeof *host);
     }
@@ -122,7 +122,7 @@ enum vov_status params_init(struct params *p, uint64_t seed, struct err *err)
         draw(p->tensor[i], seed, host);
         params_set(p, p->val, p->tensor[i], host);
     }
-    mem_free(host);
+    mem_block_free(host);
     return VOV_OK;
 }
 

@@ -305,6 +305,11 @@ const char *safetensors_meta(const struct safetensors *st, const char *key)
     return map_get(&st->meta, key);
 }
 
+void safetensors_forget(const struct st_tensor *t)
+{
+    mem_block_discard((void *)(uintptr_t)t->bytes, t->n_bytes); /* the file is ours, as read */
+}
+
 static uint64_t little(const unsigned char *p, int n)
 {
     uint64_t v = 0;

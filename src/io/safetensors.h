@@ -46,6 +46,9 @@ void safetensors_free(struct safetensors *st);
 const struct st_tensor *safetensors_find(const struct safetensors *st, const char *name);
 const char *safetensors_meta(const struct safetensors *st, const char *key); /* NULL: none */
 
+/* The memory of t's numbers is given back. They are no more: t is not to be read again. */
+void safetensors_forget(const struct st_tensor *t);
+
 /* The numbers of t as `real`, t->count of them. VOV_EUNSUPPORTED for a type that we do not know. */
 enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct err *err);
 

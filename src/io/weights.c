@@ -163,14 +163,20 @@ static enum vov_status refuse(const char *path, const struct weights_report *r, 
                    r->extra_names);
 }
 
-/* numbers: room for t. */
-static enum vov_status copy_one(const struct weights_file *f, const struct tensor *t,
-                                struct params *p, real *which, real *numbers, struct err *err)
+/* What p's parameter i is filled with; NULL: the file has nothing for it. */
+static const struct st_tensor *source_of(const struct weights_file *f, const struct params *p,
+                                         int i)
 {
+    const struct tensor *t = p->tensor[i];
     const struct st_tensor *s = find(f, t->name);
-    if (s == NULL || !same_shape(s, t->shape)) {
-        return VOV_OK;
-    }
+    return s != NULL && same_shape(s, t->shape) ? s : NULL;
+}
+
+/* numbers: room for t. */
+static enum vov_status copy_one(const struct weights_file *f, const struct st_tensor *s,
+                                const struct tensor *t, struct params *p, real *which,
+                                real *numbers, struct err *err)
+{
     TRY(safetensors_numbers(s, numbers, err));
     for (size_t i = 0; i < s->count; i++) {
         if (!isfinite(numbers[i])) {
@@ -182,6 +188,30 @@ static enum vov_status copy_one(const struct weights_file *f, const struct tenso
     return VOV_OK;
 }
 
+/* The file's numbers are given back as soon as no parameter wants them any more, so that there are
+ * never two copies of all weights. */
+static enum vov_status copy_each(const struct weights_file *f, const struct st_tensor **from,
+                                 int n_params, struct params *p, real *which, real *numbers,
+                                 struct err *err)
+{
+    for (int i = 0; i < n_params; i++) {
+        from[i] = source_of(f, p, i);
+    }
+    for (int i = 0; i < n_params; i++) {
+        bool again = from[i] == NULL;
+        if (from[i] != NULL) {
+            TRY(copy_one(f, from[i], p->tensor[i], p, which, numbers, err));
+        }
+        for (int k = i + 1; k < n_params && !again; k++) {
+            again = from[k] == from[i];
+        }
+        if (!again) {
+            safetensors_forget(from[i]);
+        }
+    }
+    return VOV_OK;
+}
+
 static enum vov_status copy_all(const struct weights_file *f, struct params *p, real *which,
                                 int n_params, struct err *err)
 {
@@ -190,15 +220,13 @@ static enum vov_status copy_all(const struct weights_file *f, struct params *p, 
         const size_t n = shape_count(p->tensor[i]->shape);
         most = n > most ? n : most;
     }
-    real *numbers = mem_alloc(most, sizeof *numbers);
-    if (numbers == NULL) {
-        return err_nomem(err, most * sizeof *numbers);
-    }
-    enum vov_status status = VOV_OK;
-    for (int i = 0; i < n_params && status == VOV_OK; i++) {
-        status = copy_one(f, p->tensor[i], p, which, numbers, err);
-    }
-    mem_free(numbers);
+    const struct st_tensor **from = mem_alloc((size_t)n_params + 1, sizeof(struct st_tensor *));
+    real *numbers = mem_block_alloc(most * sizeof *numbers);
+    const enum vov_status status = from != NULL && numbers != NULL
+                                       ? copy_each(f, from, n_params, p, which, numbers, err)
+                                       : err_nomem(err, most * sizeof *numbers);
+    mem_block_free(numbers);
+    mem_free(from);
     return status;
 }
 

@@ -353,9 +353,7 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
     TRY(check_precision(m, be, err));
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
     m->started = true;
-    if (m->blank) {
-        be->ops->block_fill(be, m->exec.params.count, m->exec.params.val, 0);
-    } else {
+    if (!m->blank) { /* else they stay zeros, in pages that nobody has touched */
         TRY(params_init(&m->exec.params, seed, err));
     }
     return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;

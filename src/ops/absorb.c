@@ -78,8 +78,8 @@ enum vov_status conv_fold(const struct node *n, struct params *p, bool transpose
         return VOV_OK;
     }
     for (int i = 0; i <= ALL; i++) { /* the last one: the factors */
-        v[i] =
-            mem_alloc(i < ALL ? shape_count(n->param[i]->shape) : (size_t)a->out_c, sizeof(real));
+        v[i] = mem_block_alloc((i < ALL ? shape_count(n->param[i]->shape) : (size_t)a->out_c) *
+                               sizeof(real));
         if (v[i] == NULL) {
             goto done;
         }
@@ -94,7 +94,7 @@ enum vov_status conv_fold(const struct node *n, struct params *p, bool transpose
     status = VOV_OK;
 done:
     for (int i = 0; i <= ALL; i++) {
-        mem_free(v[i]);
+        mem_block_free(v[i]);
     }
     return status;
 }
