@@ -57,7 +57,10 @@ struct vov_detection {
     float x0, y0, x1, y1; /* in pixels of the image that was given */
     float score;          /* 0..1 */
     int class_id;         /* from 0, as vov_class_name counts */
-    const uint8_t *mask;  /* mask_width * mask_height bytes inside the box, or NULL */
+    /* Of a network that finds masks, else NULL: mask_height rows of mask_width bytes, 1 where a
+     * pixel is the object's, for the pixels from column (int)x0, row (int)y0 on that the box
+     * touches. */
+    const uint8_t *mask;
     int mask_width, mask_height;
 };
 

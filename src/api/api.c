@@ -3,8 +3,10 @@
  */
 #include "vov.h"
 
+#include "det/mask_paste.h"
 #include "model/detector.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,7 @@ struct vov_result {
     struct vov_detection **found; /* [n_images] */
     size_t *count;                /* [n_images] */
     int n_images;
+    struct arena mem; /* masks */
 };
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -174,13 +177,42 @@ static enum vov_status put_image(struct vov_model *m, const struct vov_image *im
     return status;
 }
 
-static enum vov_status take_found(struct vov_result *r, int image, const struct det_list *dets,
-                                  struct err *err)
+/* The pixels of the image that the box of *v touches. */
+static enum vov_status take_mask(struct vov_result *r, const struct vov_image *im,
+                                 const struct det_list *dets, int i, struct vov_detection *v,
+                                 struct err *err)
+{
+    const struct box *b = &dets->v[i].box;
+    const real *numbers = det_mask(dets, &dets->v[i]);
+    struct rle mask;
+    if (numbers == NULL) {
+        return VOV_OK;
+    }
+    const int x = (int)b->x0, y = (int)b->y0;
+    const int rect[4] = {x, y, (int)ceil((double)b->x1) - x, (int)ceil((double)b->y1) - y};
+    const size_t n = (size_t)rect[2] * (size_t)rect[3];
+    uint8_t *bytes = arena_alloc(&r->mem, n + 1);
+    if (bytes == NULL) {
+        return err_nomem(err, n);
+    }
+    TRY(mask_paste(numbers, dets->mask_side, b, im->height, im->width, &mask, err));
+    rle_spread(&mask, rect, bytes);
+    rle_free(&mask);
+    v->mask = bytes;
+    v->mask_width = rect[2];
+    v->mask_height = rect[3];
+    return VOV_OK;
+}
+
+static enum vov_status take_found(struct vov_result *r, int image, const struct vov_image *im,
+                                  const struct det_list *dets, struct err *err)
 {
     struct vov_detection *v = mem_alloc((size_t)dets->n, sizeof *v);
     if (v == NULL) {
         return err_nomem(err, (size_t)dets->n * sizeof *v);
     }
+    r->found[image] = v;
+    r->count[image] = (size_t)dets->n;
     for (int i = 0; i < dets->n; i++) {
         const struct detection *d = &dets->v[i];
         v[i] = (struct vov_detection){.x0 = (float)d->box.x0,
@@ -189,9 +221,8 @@ static enum vov_status take_found(struct vov_result *r, int image, const struct 
                                       .y1 = (float)d->box.y1,
                                       .score = (float)d->score,
                                       .class_id = d->class_id};
+        TRY(take_mask(r, im, dets, i, &v[i], err));
     }
-    r->found[image] = v;
-    r->count[image] = (size_t)dets->n;
     return VOV_OK;
 }
 
@@ -207,10 +238,10 @@ static enum vov_status detect_some(struct vov_model *m, const struct vov_image *
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n && status == VOV_OK; i++) {
         const struct vov_image *im = &images[first + i];
-        dets.n = 0;
+        det_clear(&dets);
         status = detector_get(&m->detector, i, im->width, im->height, min_score, &dets, err);
         if (status == VOV_OK) {
-            status = take_found(r, first + i, &dets, err);
+            status = take_found(r, first + i, im, &dets, err);
         }
     }
     det_free(&dets);
@@ -274,6 +305,7 @@ void vov_result_free(vov_result *result)
     for (int i = 0; i < result->n_images && result->found != NULL; i++) {
         mem_free(result->found[i]);
     }
+    arena_free(&result->mem);
     mem_free(result->found);
     mem_free(result->count);
     mem_free(result);

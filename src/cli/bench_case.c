@@ -137,6 +137,17 @@ static enum vov_status load_weights(struct model *m, const char *path, struct er
     return status;
 }
 
+/* Objects that fill their boxes. */
+static enum vov_status fill_masks(struct bench_case *c, struct err *err)
+{
+    const size_t n = shape_count(c->training.head.truth_masks->shape);
+    c->masks = mem_alloc(n, sizeof *c->masks);
+    for (size_t i = 0; c->masks != NULL && i < n; i++) {
+        c->masks[i] = 1;
+    }
+    return c->masks != NULL ? VOV_OK : err_nomem(err, n * sizeof *c->masks);
+}
+
 static enum vov_status start_training(struct bench_case *c, struct err *err)
 {
     struct model *m = &c->training;
@@ -154,7 +165,8 @@ static enum vov_status start_training(struct bench_case *c, struct err *err)
     }
     fill_normal(c->input, n);
     fill_truth(c->truth, m->head.truth, m->head.classes);
-    return VOV_OK;
+    model_place(m, NULL);
+    return m->head.truth_masks != NULL ? fill_masks(c, err) : VOV_OK;
 }
 
 static enum vov_status open_net(struct bench_case *c, const char *config, struct err_list *errs)
@@ -241,7 +253,7 @@ static enum vov_status decode(struct bench_case *c, int slot, double at[BENCH_ST
 static enum vov_status find_boxes(struct bench_case *c, struct err *err)
 {
     for (int slot = 0; slot < c->plan->batch; slot++) {
-        c->found.n = 0;
+        det_clear(&c->found);
         TRY(detector_get(&c->detector, slot, BENCH_PICTURE_WIDTH, BENCH_PICTURE_HEIGHT,
                          c->plan->thresh, &c->found, err));
     }
@@ -256,7 +268,7 @@ static enum vov_status infer(struct bench_case *c, double at[BENCH_STAGES], stru
         TRY(decode(c, slot, at, err));
     }
     double t = clock_now();
-    exec_set(&m->exec, m->input, c->detector.images);
+    detector_send(&c->detector);
     if (c->pictures) {
         at[BENCH_PREPROCESS] += lap(&t);
     } else { /* the tensor was there */
@@ -282,6 +294,12 @@ static enum vov_status train(struct bench_case *c, double at[BENCH_STAGES], stru
     struct backend *be = c->plan->be;
     exec_set(&m->exec, m->input, c->input);
     exec_set(&m->exec, m->head.truth, c->truth);
+    if (m->head.truth_masks != NULL) {
+        exec_set(&m->exec, m->head.truth_masks, c->masks);
+    }
+    if (m->head.extent != NULL) {
+        exec_set(&m->exec, m->head.extent, m->extent);
+    }
     const double start = clock_now();
     double t = start;
     be->ops->block_fill(be, p->n_learn, p->grad, 0);
@@ -378,6 +396,7 @@ void bench_case_close(struct bench_case *c)
     }
     mem_free(c->input);
     mem_free(c->truth);
+    mem_free(c->masks);
     det_free(&c->found);
     sgd_close(&c->sgd);
     model_close(&c->training);

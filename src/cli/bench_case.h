@@ -34,6 +34,7 @@ struct bench_case {
     bool pictures; /* a detector: begins with the bytes of files, ends with boxes */
     int head_node, next_picture;
     real *input, *truth; /* training: [its shape] */
+    real *masks;         /* the same, of a head that learns them */
     struct det_list found;
     struct layers layers;
     size_t resident_bytes;

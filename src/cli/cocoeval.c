@@ -27,7 +27,7 @@ static void print_report(const struct coco_report *r, const struct dataset *trut
     struct buf b = {0};
 
     if (json) {
-        coco_report_json(r, truth, segm, &b);
+        coco_report_json(segm ? NULL : r, segm ? r : NULL, truth, &b);
         buf_puts(&b, "\n");
     } else {
         coco_report_text(r, segm, &b);

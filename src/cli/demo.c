@@ -123,7 +123,7 @@ static void print_report(const struct dataset *data, const struct evaluation *e)
 
 static enum vov_status eval(const struct demo *d, struct detector *det, struct err *err)
 {
-    const struct dataset_options opt = {.log = &d->cli->log};
+    const struct dataset_options opt = evaluate_data(&det->model, &d->cli->log);
     struct dataset data;
     struct evaluation e;
     begin(d, 4, "evaluating the weights of the end on the val pictures");

@@ -53,7 +53,7 @@ enum vov_status detect_find(struct detector *d, const char *path, double thresh,
     if (status == VOV_OK) {
         status = detector_run(d, err);
     }
-    dets->n = 0;
+    det_clear(dets);
     if (status == VOV_OK) {
         status = detector_get(d, 0, img->width, img->height, thresh, dets, err);
     }
@@ -99,7 +99,9 @@ enum vov_status detect_draw(const struct detector *d, const char *path, const ch
     }
     enum vov_status status = check_not_input(path, drawn, err);
     if (status == VOV_OK) {
-        draw_detections(img, dets->v, dets->n, d->class_name, d->n_classes);
+        status = draw_detections(img, dets, d->class_name, d->n_classes, err);
+    }
+    if (status == VOV_OK) {
         status = image_write(drawn, img, err);
     }
     mem_free(drawn);
@@ -312,7 +314,8 @@ const struct cli_command detect_command = {
         "skipped, and makes the exit code 4.\n\n"
         "--json writes a list with an object for each picture: {\"file\", \"width\", \"height\", "
         "\"detections\": [{\"class\", \"class_id\", \"score\", \"box\": [x, y, w, h]}]}, in pixels "
-        "from the top left corner, best first.\n\n"
+        "from the top left corner, best first; of a network that finds masks each with a COCO "
+        "\"segmentation\": {\"size\": [height, width], \"counts\": \"...\"}.\n\n"
         "--coco writes COCO results. category_id is that of the data that the weights learned "
         "from. image_id is taken from the data file given as PATH or with --data; without one it "
         "is the number that a picture's name consists of (000000000139.jpg: 139), and where a name "

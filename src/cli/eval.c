@@ -54,6 +54,12 @@ static void print_text(const struct eval_run *r, bool voc)
         coco_report_text(&r->result.report, false, &b);
         buf_puts(&b, "\n");
         coco_report_classes(&r->result.report, &r->data, &b);
+        if (r->result.has_masks) {
+            buf_puts(&b, "\n");
+            coco_report_text(&r->result.masks, true, &b);
+            buf_puts(&b, "\n");
+            coco_report_classes(&r->result.masks, &r->data, &b);
+        }
     }
     if (voc) {
         buf_puts(&b, "\n");
@@ -75,7 +81,8 @@ static void print_json(const struct eval_run *r, bool voc)
     if (r->data.labels) {
         evaluation_numbers(&r->result, &b);
     } else {
-        coco_report_json(&r->result.report, &r->data, false, &b);
+        coco_report_json(&r->result.report, r->result.has_masks ? &r->result.masks : NULL, &r->data,
+                         &b);
     }
     if (voc && b.n > 0 && !b.failed) {
         b.n--; /* the object is closed again below */
@@ -109,7 +116,7 @@ static enum vov_status report(const struct eval_options *o, struct eval_run *r, 
 
 static enum vov_status open_data(const struct cli *cli, struct eval_run *r, struct err *err)
 {
-    const struct dataset_options opt = {.log = &cli->log};
+    const struct dataset_options opt = evaluate_data(&r->detector.model, &cli->log);
     TRY(dataset_open(cli->operand[2], true, &opt, &r->data, err));
     if (r->data.n == 0) {
         return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
@@ -203,7 +210,8 @@ const struct cli_command eval_command = {
         "counted as one without detections, and "
         "makes the exit code 4. With --json standard output is one object: {\"bbox\": {\"AP\": "
         "..., "
-        "\"AP50\": ...}, \"per_class\": [...]}; -1 stands where there was nothing to measure.",
+        "\"AP50\": ...}, \"per_class\": [...]}, of a network that finds masks with \"segm\" beside "
+        "\"bbox\", also in each class; -1 stands where there was nothing to measure.",
     .examples = "vov eval cfg/detect/bccd.cfg runs/bccd/best.safetensors data/bccd.data\n"
                 "vov eval my.cfg best.safetensors val.json --json --coco results.json",
     .run = run,

@@ -45,35 +45,19 @@ static enum vov_status match_classes(const struct detector *d, const struct data
     return VOV_OK;
 }
 
-static enum vov_status add_result(struct result_list *r, const struct detection *det,
-                                  long long image_id, long long category_id, struct err *err)
-{
-    if (!VEC_GROW(r->v, r->n, r->cap)) {
-        return err_nomem(err, ((size_t)r->n + 1) * sizeof *r->v);
-    }
-    const double w = (double)(det->box.x1 - det->box.x0), h = (double)(det->box.y1 - det->box.y0);
-    r->v[r->n++] = (struct result){.image_id = image_id,
-                                   .category_id = category_id,
-                                   .x = (double)det->box.x0,
-                                   .y = (double)det->box.y0,
-                                   .w = w,
-                                   .h = h,
-                                   .score = (double)det->score,
-                                   .area = w * h};
-    return VOV_OK;
-}
-
 /* The detections of image i of a batch that was run. */
 static enum vov_status take_detections(struct detector *d, const struct dataset *data,
                                        const struct batch *b, int i, const int *map,
                                        struct evaluation *e, struct err *err)
 {
     struct det_list dets = {0};
+    struct result_of of = {
+        .image_id = data->item[b->item[i]].id, .width = b->width[i], .height = b->height[i]};
     enum vov_status status = detector_get(d, i, b->width[i], b->height[i], 0, &dets, err);
 
     for (int k = 0; k < dets.n && status == VOV_OK; k++) {
-        status = add_result(&e->results, &dets.v[k], data->item[b->item[i]].id,
-                            data->class_key[map[dets.v[k].class_id]], err);
+        of.category_id = data->class_key[map[dets.v[k].class_id]];
+        status = results_add(&e->results, &of, &dets, k, err);
     }
     det_free(&dets);
     return status;
@@ -130,6 +114,31 @@ static enum vov_status take_batch(void *user, struct detector *d, const struct b
     return status;
 }
 
+static enum vov_status measure(const struct detector *d, const struct dataset *data,
+                               const struct log *log, struct evaluation *e, struct err *err)
+{
+    TRY(coco_eval(data, &e->results, false, &e->report, err));
+    if (d->model.head.mask_side == 0) {
+        return VOV_OK;
+    }
+    const long without = dataset_count_masks(data, false);
+    if (without > 0) {
+        log_put(log, LOG_WARN,
+                "%s: %ld annotations have no \"segmentation\"; masks are measured only where all "
+                "have one",
+                data->path, without);
+        return VOV_OK;
+    }
+    e->has_masks = true;
+    return coco_eval(data, &e->results, true, &e->masks, err);
+}
+
+struct dataset_options evaluate_data(const struct model *m, const struct log *log)
+{
+    return (struct dataset_options){.masks = m->head.mask_side > 0 ? MASKS_KEEP : MASKS_DROP,
+                                    .log = log};
+}
+
 /* Whether a network and a data set are for each other; *map as match_classes fills it, to be freed
  * by the caller. */
 static enum vov_status open_map(const struct detector *d, const struct dataset *data,
@@ -172,7 +181,7 @@ enum vov_status evaluate(struct detector *d, const struct dataset *data, int wor
     if (status != VOV_OK || e->labels) {
         return status;
     }
-    return coco_eval(data, &e->results, false, &e->report, err);
+    return measure(d, data, log, e, err);
 }
 
 /* What was found at all sizes, as results. */
@@ -182,9 +191,10 @@ static enum vov_status take_found(const struct multiscale *m, const struct datas
     for (int i = 0; i < m->n; i++) {
         e->skipped += m->lost[i];
         for (int k = 0; k < m->found[i].n; k++) {
-            const struct detection *det = &m->found[i].v[k];
-            TRY(add_result(&e->results, det, data->item[i].id, data->class_key[map[det->class_id]],
-                           err));
+            const struct result_of of = {.image_id = data->item[i].id,
+                                         .category_id =
+                                             data->class_key[map[m->found[i].v[k].class_id]]};
+            TRY(results_add(&e->results, &of, &m->found[i], k, err));
         }
     }
     return VOV_OK;
@@ -216,6 +226,7 @@ void evaluation_free(struct evaluation *e)
 {
     results_free(&e->results);
     coco_report_free(&e->report);
+    coco_report_free(&e->masks);
     *e = (struct evaluation){0};
 }
 
@@ -233,6 +244,10 @@ void evaluation_line(const struct evaluation *e, struct buf *out)
     } else {
         buf_printf(out, "AP %.3f  AP50 %.3f  AP75 %.3f", v[COCO_AP], v[COCO_AP50], v[COCO_AP75]);
     }
+    if (e->has_masks) {
+        v = e->masks.number;
+        buf_printf(out, "  masks AP %.3f  AP50 %.3f", v[COCO_AP], v[COCO_AP50]);
+    }
 }
 
 void evaluation_numbers(const struct evaluation *e, struct buf *out)
@@ -242,10 +257,14 @@ void evaluation_numbers(const struct evaluation *e, struct buf *out)
         json_put_real(out, topk_top1(&e->top));
         buf_puts(out, ",\"top5\":");
         json_put_real(out, topk_top5(&e->top));
+        buf_puts(out, "}");
+        return;
     }
-    for (int i = 0; i < COCO_NUMBERS && !e->labels; i++) {
-        buf_printf(out, "%s\"%s\":", i == 0 ? "{" : ",", coco_number_name[i]);
-        json_put_real(out, e->report.number[i]);
+    coco_report_numbers(&e->report, out);
+    if (e->has_masks && out->n > 0 && !out->failed) {
+        out->n--; /* the object is closed again below */
+        buf_puts(out, ",\"segm\":");
+        coco_report_numbers(&e->masks, out);
+        buf_puts(out, "}");
     }
-    buf_puts(out, "}");
 }

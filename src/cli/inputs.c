@@ -192,47 +192,36 @@ void inputs_free(struct inputs *in)
     *in = (struct inputs){0};
 }
 
-static void put_detection(struct buf *b, const struct detector *d, const struct detection *det)
+static void put_detection(struct buf *b, const struct detector *d, const struct detection *det,
+                          const struct rle *mask)
 {
     const struct box *x = &det->box;
     buf_puts(b, "{\"class\":");
     json_put_str(b, d->class_name[det->class_id]);
-    buf_printf(b, ",\"class_id\":%d,\"score\":%.6f,\"box\":[%.2f,%.2f,%.2f,%.2f]}", det->class_id,
+    buf_printf(b, ",\"class_id\":%d,\"score\":%.6f,\"box\":[%.2f,%.2f,%.2f,%.2f]", det->class_id,
                (double)det->score, (double)x->x0, (double)x->y0, (double)(x->x1 - x->x0),
                (double)(x->y1 - x->y0));
-}
-
-static enum vov_status put_result(struct result_list *r, const struct input *in,
-                                  const struct detector *d, const struct detection *det,
-                                  struct err *err)
-{
-    const double w = (double)(det->box.x1 - det->box.x0), h = (double)(det->box.y1 - det->box.y0);
-    if (!VEC_GROW(r->v, r->n, r->cap)) {
-        return err_nomem(err, ((size_t)r->n + 1) * sizeof *r->v);
+    if (mask->n > 0) {
+        buf_puts(b, ",\"segmentation\":");
+        result_put_mask(mask, b);
     }
-    r->v[r->n++] = (struct result){.image_id = in->id,
-                                   .category_id = d->class_key != NULL ? d->class_key[det->class_id]
-                                                                       : det->class_id + 1,
-                                   .x = (double)det->box.x0,
-                                   .y = (double)det->box.y0,
-                                   .w = w,
-                                   .h = h,
-                                   .score = (double)det->score,
-                                   .area = w * h};
-    return VOV_OK;
+    buf_puts(b, "}");
 }
 
 enum vov_status findings_add(struct findings *f, const struct input *in, const struct image *img,
                              const struct detector *d, const struct det_list *dets, struct err *err)
 {
+    struct result_of of = {.image_id = in->id, .width = img->width, .height = img->height};
     struct buf *b = &f->json;
     buf_puts(b, b->n > 0 ? ",\n{\"file\":" : "{\"file\":");
     json_put_str(b, in->path);
     buf_printf(b, ",\"width\":%d,\"height\":%d,\"detections\":[", img->width, img->height);
     for (int i = 0; i < dets->n; i++) {
+        const int c = dets->v[i].class_id;
+        of.category_id = d->class_key != NULL ? d->class_key[c] : c + 1;
+        TRY(results_add(&f->results, &of, dets, i, err));
         buf_puts(b, i > 0 ? "," : "");
-        put_detection(b, d, &dets->v[i]);
-        TRY(put_result(&f->results, in, d, &dets->v[i], err));
+        put_detection(b, d, &dets->v[i], &f->results.v[f->results.n - 1].mask);
     }
     buf_puts(b, "]}");
     return b->failed ? err_nomem(err, b->n) : VOV_OK;

@@ -128,7 +128,7 @@ static void say_data(const struct run *r, const char *split, const struct datase
 
 static enum vov_status open_data(struct run *r, struct err *err)
 {
-    const struct dataset_options opt = {.log = &r->cli->log};
+    const struct dataset_options opt = evaluate_data(&r->model, &r->cli->log);
     TRY(dataset_open(r->job->data, false, &opt, &r->train, err));
     say_data(r, "train", &r->train);
     TRY(find_valid(r, err));

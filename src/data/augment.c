@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "det/box.h"
+#include "mask_grid.h"
 #include "resample.h"
 
 #include <math.h>
@@ -91,11 +92,19 @@ static struct window crop(const struct augment *a, struct rng *r, const struct i
     return found[rng_int(r, n)];
 }
 
-/* The truth row of a box seen through the window; false when its centre is outside or nothing of
- * at least one input pixel is left. */
-static bool truth_row(const struct truth *t, const struct window *w, const struct target *to,
-                      const struct pixels *px, real row[5])
+/* What of a picture is seen, and where in the input. */
+struct framing {
+    const struct window *w;
+    const struct target *to;
+    const struct pixels *px;
+};
+
+/* The truth row of a box, and the part of the box that is seen, in pixels of the picture; false
+ * when its centre is outside or nothing of at least one input pixel is left. */
+static bool truth_row(const struct truth *t, const struct framing *v, real row[5], struct box *part)
 {
+    const struct window *w = v->w;
+    const struct target *to = v->to;
     const struct box in = {w->x, w->y, (real)w->x + w->width, (real)w->y + w->height};
     const real cx = (t->box.x0 + t->box.x1) / 2, cy = (t->box.y0 + t->box.y1) / 2;
 
@@ -116,11 +125,12 @@ static bool truth_row(const struct truth *t, const struct window *w, const struc
         x1 = to->width - x0;
         x0 = left;
     }
-    row[0] = (x0 + to->x) / px->width;
-    row[1] = ((b.y0 - w->y) * sy + to->y) / px->height;
-    row[2] = (x1 + to->x) / px->width;
-    row[3] = ((b.y1 - w->y) * sy + to->y) / px->height;
+    row[0] = (x0 + to->x) / v->px->width;
+    row[1] = ((b.y0 - w->y) * sy + to->y) / v->px->height;
+    row[2] = (x1 + to->x) / v->px->width;
+    row[3] = ((b.y1 - w->y) * sy + to->y) / v->px->height;
     row[4] = (real)(t->class_id + 1);
+    *part = b;
     return true;
 }
 
@@ -129,30 +139,57 @@ static real row_area(const real *row)
     return (row[2] - row[0]) * (row[3] - row[1]);
 }
 
-/* Rows in the order of the annotation; where there are more than fit, the largest are kept. */
-static void fill_truth(const struct item *it, const struct window *w, const struct target *to,
-                       const struct pixels *px, int max_boxes, real *truth)
+/* Of n rows, -1 where there are none. */
+static int smallest_row(const real *truth, int n)
 {
+    int least = n > 0 ? 0 : -1;
+
+    for (int k = 1; k < n; k++) {
+        least = row_area(truth + k * 5) < row_area(truth + least * 5) ? k : least;
+    }
+    return least;
+}
+
+/* Row `at` and its mask. A mask lies in its box as the part lies in the picture, whatever the
+ * scale: only a mirror changes it. */
+static enum vov_status put_truth(const struct truth *t, const real row[5], const struct box *part,
+                                 const struct target *to, const struct sample *out, int at,
+                                 struct err *err)
+{
+    const size_t cells = (size_t)out->mask_side * (size_t)out->mask_side;
+
+    memcpy(out->truth + (size_t)at * 5, row, 5 * sizeof *row);
+    if (out->masks == NULL) {
+        return VOV_OK;
+    }
+    return mask_grid(t->seg, part, to->mirror, out->mask_side, out->masks + (size_t)at * cells,
+                     err);
+}
+
+/* Rows in the order of the annotation; where there are more than fit, the largest are kept. */
+static enum vov_status fill_truth(const struct item *it, const struct framing *v,
+                                  const struct sample *out, struct err *err)
+{
+    const size_t cells = (size_t)out->mask_side * (size_t)out->mask_side;
     int n = 0;
 
-    memset(truth, 0, (size_t)max_boxes * 5 * sizeof *truth);
+    memset(out->truth, 0, (size_t)out->max_boxes * 5 * sizeof *out->truth);
+    if (out->masks != NULL) {
+        memset(out->masks, 0, (size_t)out->max_boxes * cells * sizeof *out->masks);
+    }
     for (int i = 0; i < it->n_truth; i++) {
+        const struct truth *t = &it->truth[i];
         real row[5];
-        if (!is_target(&it->truth[i]) || !truth_row(&it->truth[i], w, to, px, row)) {
+        struct box part;
+        if (!is_target(t) || !truth_row(t, v, row, &part)) {
             continue;
         }
-        if (n < max_boxes) {
-            memcpy(truth + (size_t)n++ * 5, row, sizeof row);
-            continue;
-        }
-        int least = 0;
-        for (int k = 1; k < n; k++) {
-            least = row_area(truth + k * 5) < row_area(truth + least * 5) ? k : least;
-        }
-        if (n > 0 && row_area(row) > row_area(truth + least * 5)) {
-            memcpy(truth + (size_t)least * 5, row, sizeof row);
+        const int least = n < out->max_boxes ? n++ : smallest_row(out->truth, n);
+        if (least >= 0 && row_area(row) > row_area(out->truth + (size_t)least * 5)) {
+            TRY(put_truth(t, row, &part, v->to, out, least, err));
         }
     }
+    return VOV_OK;
 }
 
 /* The picture, distorted as chosen, through its window. */
@@ -190,7 +227,9 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
         target_letterbox(w.width, w.height, px, &to);
         memset(out->planes, 0, 3 * plane * sizeof *out->planes);
     }
-    fill_truth(it, &w, &to, px, out->max_boxes, out->truth);
+    *out->where = placing_of(&w, &to);
+    const struct framing framing = {&w, &to, px};
+    TRY(fill_truth(it, &framing, out, err));
     return render(&d, img, &w, kind, px, &to, err);
 }
 

@@ -21,7 +21,9 @@ struct augment {
 struct sample {
     real *planes; /* [3][h][w] */
     real *truth;  /* [max_boxes, 5] rows in parts of the input, see multibox_fwd */
-    int max_boxes;
+    real *masks;  /* [max_boxes, mask_side, mask_side] of their objects, see mask_grid; or NULL */
+    int max_boxes, mask_side;
+    struct placing *where; /* were it not mirrored */
 };
 
 /*

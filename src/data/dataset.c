@@ -15,6 +15,19 @@ bool item_clip(const struct item *it, const double bbox[4], struct box *out)
     return inside;
 }
 
+long dataset_count_masks(const struct dataset *d, bool there)
+{
+    long n = 0;
+
+    for (int i = 0; i < d->n; i++) {
+        for (int k = 0; k < d->item[i].n_truth; k++) {
+            const struct seg *s = d->item[i].truth[k].seg;
+            n += (s != NULL && (s->rle != NULL || s->n_poly > 0)) == there;
+        }
+    }
+    return n;
+}
+
 void dataset_free(struct dataset *d)
 {
     for (int i = 0; i < d->n; i++) {

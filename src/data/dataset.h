@@ -95,6 +95,9 @@ enum vov_status voc_read(const char *path, const struct dataset_options *opt, st
                          struct err *err);
 void dataset_free(struct dataset *d);
 
+/* How many truths, of all kinds, have a mask, or have none. */
+long dataset_count_masks(const struct dataset *d, bool there);
+
 /* The part of a box x y width height that lies inside the picture, as far as its size is known;
  * false, and an empty box, when nothing does. */
 bool item_clip(const struct item *it, const double bbox[4], struct box *out);

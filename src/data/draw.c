@@ -4,6 +4,7 @@
 #include "draw.h"
 
 #include "base/mem.h"
+#include "det/mask_paste.h"
 #include "font.h"
 
 #include <math.h>
@@ -108,10 +109,77 @@ static void draw_label(struct image *img, int x, int y, int zoom, struct color g
     draw_text(img, x + zoom, y + zoom, zoom, ink, text);
 }
 
-static void draw_one(struct image *img, const struct detection *d, const char *name)
+/* Whether the mask ends within `thick` pixels of x, y, to any of four sides. in [h][w]. */
+static bool at_edge(const uint8_t *in, int w, int h, int x, int y, int thick)
+{
+    if (x < thick || y < thick || x >= w - thick || y >= h - thick) {
+        return true;
+    }
+    for (int k = 1; k <= thick; k++) {
+        const uint8_t *at = in + (ptrdiff_t)y * w + x;
+        if (!at[-k] || !at[k] || !at[-(ptrdiff_t)k * w] || !at[(ptrdiff_t)k * w]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tint(uint8_t *pixel, struct color c)
+{
+    pixel[0] = (uint8_t)((pixel[0] + c.r) / 2);
+    pixel[1] = (uint8_t)((pixel[1] + c.g) / 2);
+    pixel[2] = (uint8_t)((pixel[2] + c.b) / 2);
+}
+
+enum vov_status draw_mask(struct image *img, const struct rle *mask, int thick, struct color c,
+                          struct err *err)
+{
+    double box[4];
+
+    rle_box(mask, box);
+    const int rect[4] = {(int)box[0], (int)box[1], (int)box[2], (int)box[3]};
+    const int x0 = rect[0], y0 = rect[1], w = rect[2], h = rect[3];
+    if (w == 0 || mask->w != img->width || mask->h != img->height) {
+        return VOV_OK;
+    }
+    uint8_t *in = mem_alloc((size_t)w, (size_t)h);
+    if (in == NULL) {
+        return err_nomem(err, (size_t)w * (size_t)h);
+    }
+    rle_spread(mask, rect, in);
+    for (int y = 0; y < h; y++) {
+        uint8_t *row = img->rgb + ((size_t)(y0 + y) * (size_t)img->width + (size_t)x0) * 3;
+        for (int x = 0; x < w; x++) {
+            if (in[(ptrdiff_t)y * w + x] && at_edge(in, w, h, x, y, thick)) {
+                draw_rect(img, x0 + x, y0 + y, x0 + x + 1, y0 + y + 1, c);
+            } else if (in[(ptrdiff_t)y * w + x]) {
+                tint(row + (ptrdiff_t)x * 3, c);
+            }
+        }
+    }
+    mem_free(in);
+    return VOV_OK;
+}
+
+static enum vov_status draw_own_mask(struct image *img, const struct det_list *dets,
+                                     const struct detection *d, int thick, struct err *err)
+{
+    const real *numbers = det_mask(dets, d);
+    struct rle mask;
+
+    if (numbers == NULL) {
+        return VOV_OK;
+    }
+    TRY(mask_paste(numbers, dets->mask_side, &d->box, img->height, img->width, &mask, err));
+    const enum vov_status status = draw_mask(img, &mask, thick, draw_class_color(d->class_id), err);
+    rle_free(&mask);
+    return status;
+}
+
+static void draw_box(struct image *img, const struct detection *d, int thick, const char *name)
 {
     const int longest = img->width > img->height ? img->width : img->height;
-    const int zoom = 1 + longest / 900, thick = 1 + longest / 400;
+    const int zoom = 1 + longest / 900;
     const struct color c = draw_class_color(d->class_id);
     const int at[4] = {pixel(d->box.x0), pixel(d->box.y0), pixel(d->box.x1), pixel(d->box.y1)};
     char text[80];
@@ -135,21 +203,27 @@ static int by_score(const void *a, const void *b)
     return *x < *y ? -1 : 1;
 }
 
-void draw_detections(struct image *img, const struct detection *dets, int n,
-                     const char *const *class_name, int n_classes)
+enum vov_status draw_detections(struct image *img, const struct det_list *dets,
+                                const char *const *class_name, int n_classes, struct err *err)
 {
-    const struct detection **order = mem_alloc((size_t)n + 1, sizeof *order);
+    const int longest = img->width > img->height ? img->width : img->height;
+    const int thick = 1 + longest / 400;
+    const struct detection **order = mem_alloc((size_t)dets->n + 1, sizeof *order);
+    enum vov_status status = VOV_OK;
 
-    for (int i = 0; order != NULL && i < n; i++) {
-        order[i] = &dets[i];
+    if (order == NULL) {
+        return err_nomem(err, (size_t)dets->n * sizeof *order);
     }
-    if (order != NULL) {
-        qsort(order, (size_t)n, sizeof *order, by_score);
+    for (int i = 0; i < dets->n; i++) {
+        order[i] = &dets->v[i];
     }
-    for (int i = 0; i < n; i++) { /* without memory: in the order given */
-        const struct detection *d = order != NULL ? order[i] : &dets[i];
+    qsort(order, (size_t)dets->n, sizeof *order, by_score);
+    for (int i = 0; i < dets->n && status == VOV_OK; i++) {
+        const struct detection *d = order[i];
         const bool named = class_name != NULL && d->class_id >= 0 && d->class_id < n_classes;
-        draw_one(img, d, named ? class_name[d->class_id] : NULL);
+        status = draw_own_mask(img, dets, d, thick, err);
+        draw_box(img, d, thick, named ? class_name[d->class_id] : NULL);
     }
     mem_free(order);
+    return status;
 }

@@ -6,6 +6,7 @@
 #define VOV_DRAW_H
 
 #include "det/detection.h"
+#include "det/rle.h"
 #include "image.h"
 
 #include <stdint.h>
@@ -27,11 +28,17 @@ void draw_text(struct image *img, int x, int y, int zoom, struct color c, const 
 int draw_text_width(int zoom, const char *text);
 int draw_text_height(int zoom);
 
+/* The pixels of a mask of the picture's size, half their own colour and half c; those at its edge
+ * are c, `thick` pixels inwards. Another size draws nothing. VOV_ENOMEM. */
+enum vov_status draw_mask(struct image *img, const struct rle *mask, int thick, struct color c,
+                          struct err *err);
+
 /*
- * A frame and a label "name 87%" for each detection, weakest first so that the best lie on top.
- * Boxes are in pixels of img. class_name may be NULL or hold NULLs: then "class 3".
+ * A frame, a mask where there is one, and a label "name 87%" for each detection, weakest first so
+ * that the best lie on top. Boxes are in pixels of img. class_name may be NULL or hold NULLs: then
+ * "class 3". VOV_ENOMEM: something is missing.
  */
-void draw_detections(struct image *img, const struct detection *dets, int n,
-                     const char *const *class_name, int n_classes);
+enum vov_status draw_detections(struct image *img, const struct det_list *dets,
+                                const char *const *class_name, int n_classes, struct err *err);
 
 #endif

@@ -56,11 +56,17 @@ struct pixels {
     bool bgr, letterbox;
 };
 
-/* Where the picture lies in the input: input = picture * scale + offset, in pixels. */
+/* Where the picture lies in the input: input = picture * scale + offset, in pixels, and which part
+ * of the input it fills; what is outside is padding. */
 struct placing {
     double scale_x, scale_y, off_x, off_y;
     bool mirrored; /* afterwards the whole input was turned left to right */
+    int x, y, width, height;
 };
+/* A picture that was never placed is taken to fill the input. */
+struct placing placing_whole(int width, int height);
+/* x0 y0 x1 y1 in parts of an input of that size. */
+void placing_extent(const struct placing *at, int width, int height, real out[4]);
 
 /* Resizes (bilinear, half-pixel centres, clamped: OpenCV's INTER_LINEAR) into planes [3][h][w] of
  * normalised numbers; a letterbox is filled with the mean. VOV_ENOMEM leaves the planes zero. */

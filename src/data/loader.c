@@ -35,6 +35,7 @@ struct loader {
     long per_epoch; /* batches */
     size_t planes;  /* numbers of one picture */
     size_t truth;   /* numbers of its truth */
+    size_t masks;   /* numbers of its masks */
     struct slot slot[DEPTH];
     pthread_t *thread;
     int n_threads;
@@ -185,8 +186,13 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
     }
     if (l->opt.train) {
         struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
-        const struct sample out = {planes, truth, l->opt.max_boxes};
-        b->where[place] = (struct placing){.scale_x = 1, .scale_y = 1};
+        const struct sample out = {planes,
+                                   truth,
+                                   l->masks > 0 ? b->masks + (size_t)place * l->masks : NULL,
+                                   l->opt.max_boxes,
+                                   l->opt.mask_side,
+                                   &b->where[place]};
+        b->where[place] = placing_whole(px->width, px->height);
         return l->d->labels ? augment_label(&l->opt.augment, &r, img, px, planes, err)
                             : augment_apply(&l->opt.augment, &r, img, it, px, &out, err);
     }
@@ -222,7 +228,7 @@ static enum vov_status fill_place(struct loader *l, struct worker *w, long g, in
     }
     b->item[place] = at;
     b->width[place] = b->height[place] = 0;
-    b->where[place] = (struct placing){.scale_x = 1, .scale_y = 1};
+    b->where[place] = placing_whole(l->opt.pixels.width, l->opt.pixels.height);
     memset(b->images + (size_t)place * l->planes, 0, l->planes * sizeof *b->images);
     return VOV_OK;
 }
@@ -294,19 +300,21 @@ static bool slot_open(const struct loader *l, struct slot *s)
 
     b->images = mem_alloc(n * l->planes, sizeof *b->images);
     b->truth = mem_alloc(n * l->truth + 1, sizeof *b->truth);
+    b->masks = mem_alloc(n * l->masks + 1, sizeof *b->masks);
     b->item = mem_alloc(n, sizeof *b->item);
     b->where = mem_alloc(n, sizeof *b->where);
     b->width = mem_alloc(n, sizeof *b->width);
     b->height = mem_alloc(n, sizeof *b->height);
     b->number = -1;
-    return b->images != NULL && b->truth != NULL && b->item != NULL && b->where != NULL &&
-           b->width != NULL && b->height != NULL;
+    return b->images != NULL && b->truth != NULL && b->masks != NULL && b->item != NULL &&
+           b->where != NULL && b->width != NULL && b->height != NULL;
 }
 
 static void slot_close(struct slot *s)
 {
     mem_free(s->b.images);
     mem_free(s->b.truth);
+    mem_free(s->b.masks);
     mem_free(s->b.item);
     mem_free(s->b.where);
     mem_free(s->b.width);
@@ -338,7 +346,8 @@ static enum vov_status fill_loader(struct loader *l, struct err *err)
         ok = slot_open(l, &l->slot[i]) && ok;
     }
     if (!ok || l->state == NULL) {
-        const double bytes = (double)DEPTH * l->opt.batch * (double)(l->planes * sizeof(real));
+        const double bytes =
+            (double)DEPTH * l->opt.batch * (double)((l->planes + l->masks) * sizeof(real));
         return err_set(err, VOV_ENOMEM,
                        "no memory for %d batches of %d pictures, %.1f MiB, that are read ahead; a "
                        "smaller batch or more subdivisions need less",
@@ -364,6 +373,7 @@ enum vov_status loader_open(const struct dataset *d, const struct loader_options
     l->opt = *opt;
     l->planes = 3 * (size_t)opt->pixels.width * (size_t)opt->pixels.height;
     l->truth = d->labels ? 1 : (size_t)opt->max_boxes * 5;
+    l->masks = (size_t)opt->max_boxes * (size_t)opt->mask_side * (size_t)opt->mask_side;
     l->per_epoch = opt->train ? d->n / opt->batch : (d->n + opt->batch - 1) / opt->batch;
     l->per_epoch = l->per_epoch > 0 ? l->per_epoch : 1;
     l->taken = first_batch;

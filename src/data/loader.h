@@ -13,10 +13,12 @@ struct batch {
     int n;       /* images: the last batch of an evaluation may be short */
     long number; /* from 0, over all epochs */
     int epoch;
-    real *images;          /* [n, 3, h, w] */
-    real *truth;           /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
-    int *item;             /* [n] index into the dataset */
-    struct placing *where; /* [n] */
+    real *images; /* [n, 3, h, w] */
+    real *truth;  /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
+    real *masks;  /* in training, where asked for: [n, max_boxes, mask_side, mask_side], see
+                     mask_grid */
+    int *item;    /* [n] index into the dataset */
+    struct placing *where; /* [n]; of a training picture as if it were not mirrored */
     int *width, *height;   /* [n] of the picture as read */
     int skipped;           /* pictures that could not be read and were replaced (training) or left
                               zero (evaluation) while this batch was made */
@@ -25,8 +27,9 @@ struct batch {
 struct loader_options {
     struct pixels pixels;
     int batch, max_boxes;
-    int workers; /* threads; 0: one */
-    bool train;  /* shuffle, augment, endless, whole batches; else once through, in order */
+    int mask_side; /* of the objects' masks; 0: they are not wanted */
+    int workers;   /* threads; 0: one */
+    bool train;    /* shuffle, augment, endless, whole batches; else once through, in order */
     uint64_t seed;
     struct augment augment;
     const struct log *log;

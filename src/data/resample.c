@@ -352,6 +352,35 @@ void target_letterbox(int width, int height, const struct pixels *px, struct tar
     to->y = (px->height - to->height) / 2;
 }
 
+struct placing placing_of(const struct window *from, const struct target *to)
+{
+    const double sx = (double)to->width / from->width, sy = (double)to->height / from->height;
+
+    return (struct placing){.scale_x = sx,
+                            .scale_y = sy,
+                            .off_x = to->x - from->x * sx,
+                            .off_y = to->y - from->y * sy,
+                            .x = to->x,
+                            .y = to->y,
+                            .width = to->width,
+                            .height = to->height};
+}
+
+struct placing placing_whole(int width, int height)
+{
+    return (struct placing){.scale_x = 1, .scale_y = 1, .width = width, .height = height};
+}
+
+void placing_extent(const struct placing *at, int width, int height, real out[4])
+{
+    const int x = at->mirrored ? width - at->x - at->width : at->x;
+
+    out[0] = (real)x / (real)width;
+    out[1] = (real)at->y / (real)height;
+    out[2] = (real)(x + at->width) / (real)width;
+    out[3] = (real)(at->y + at->height) / (real)height;
+}
+
 enum vov_status image_fit(const struct image *img, const struct pixels *px, real *planes,
                           struct placing *where)
 {
@@ -362,10 +391,7 @@ enum vov_status image_fit(const struct image *img, const struct pixels *px, real
     if (px->letterbox) {
         target_letterbox(img->width, img->height, px, &to);
     }
-    *where = (struct placing){.scale_x = (double)to.width / img->width,
-                              .scale_y = (double)to.height / img->height,
-                              .off_x = to.x,
-                              .off_y = to.y};
+    *where = placing_of(&all, &to);
     if (to.width != px->width || to.height != px->height) {
         memset(planes, 0, 3 * plane * sizeof *planes);
     }

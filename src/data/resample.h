@@ -38,6 +38,9 @@ struct target {
 enum vov_status resample(const struct image *img, const struct window *from, enum resample kind,
                          const struct pixels *px, const struct target *to);
 
+/* Where a window's pixels come to lie, were it not for the mirror. */
+struct placing placing_of(const struct window *from, const struct target *to);
+
 /* The part of the input for a letterbox: the largest size of the shape width x height that goes
  * into it, in whole pixels, in its middle. */
 void target_letterbox(int width, int height, const struct pixels *px, struct target *to);

@@ -29,6 +29,10 @@ struct det_list {
     int n_masks, mask_side;
 };
 bool det_add(struct det_list *l, struct detection d); /* false: no memory */
+void det_clear(struct det_list *l);                   /* keeps its memory */
 void det_free(struct det_list *l);
+
+/* [mask_side, mask_side]; NULL: it has none. */
+const real *det_mask(const struct det_list *l, const struct detection *d);
 
 #endif

@@ -189,6 +189,23 @@ void rle_box(const struct rle *m, double xywh[4])
     xywh[3] = empty ? 0 : y1 - y0 + 1;
 }
 
+void rle_spread(const struct rle *m, const int rect[4], uint8_t *out)
+{
+    const int w = rect[2], h = rect[3];
+    unsigned at = 0;
+
+    memset(out, 0, (size_t)w * (size_t)h);
+    for (int i = 0; i < m->n; at += m->run[i], i++) {
+        for (unsigned p = at; i % 2 == 1 && p < at + m->run[i]; p++) {
+            const int x = (int)(p / (unsigned)m->h) - rect[0];
+            const int y = (int)(p % (unsigned)m->h) - rect[1];
+            if (x >= 0 && x < w && y >= 0 && y < h) {
+                out[(size_t)y * (size_t)w + (size_t)x] = 1;
+            }
+        }
+    }
+}
+
 /* Two masks cut into pieces in which neither changes. */
 struct walk {
     const struct rle *m[2];

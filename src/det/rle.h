@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { RLE_MAX_SIDE = 32768 }; /* h * w then fits in an int */
 
@@ -42,6 +43,9 @@ enum vov_status rle_merge(const struct rle *masks, int k, bool intersect, struct
 
 double rle_area(const struct rle *m);
 void rle_box(const struct rle *m, double xywh[4]); /* all 0 for an empty mask */
+
+/* A rectangle of the mask, x y w h, as bytes [h][w] of 0 and 1. */
+void rle_spread(const struct rle *m, const int rect[4], uint8_t *out);
 
 /* Intersection over union; with crowd, over the area of a. Masks of one size. */
 double rle_iou(const struct rle *a, const struct rle *b, bool crowd);

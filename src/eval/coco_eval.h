@@ -27,6 +27,19 @@ enum vov_status results_read(const char *path, struct result_list *r, struct err
 enum vov_status results_write(const char *path, const struct result_list *r, struct err *err);
 void results_free(struct result_list *r);
 
+/* What a result says of a detection beside its numbers: of which picture, how large that is. */
+struct result_of {
+    long long image_id, category_id;
+    int width, height;
+};
+/* Adds detection i of the list; its mask, where it has one, as a mask of the picture. */
+enum vov_status results_add(struct result_list *r, const struct result_of *of,
+                            const struct det_list *dets, int i, struct err *err);
+
+/* {"size":[height,width],"counts":"..."} */
+struct buf;
+void result_put_mask(const struct rle *mask, struct buf *out);
+
 enum coco_number {
     COCO_AP,
     COCO_AP50,
@@ -69,14 +82,16 @@ enum vov_status coco_eval(const struct dataset *truth, const struct result_list 
 void coco_report_free(struct coco_report *r);
 
 /* pycocotools' twelve lines of text. */
-struct buf;
 void coco_report_text(const struct coco_report *r, bool segm, struct buf *out);
 
 /* A line for each class of truth. */
 void coco_report_classes(const struct coco_report *r, const struct dataset *truth, struct buf *out);
 
-/* {"bbox": {"AP": ..., ...}, "per_class": [{"id": , "name": , "AP": , ...}]}, or "segm". */
-void coco_report_json(const struct coco_report *r, const struct dataset *truth, bool segm,
-                      struct buf *out);
+/* {"bbox": {"AP": ..., ...}, "per_class": [{"id": , "name": , "AP": , ...}]}, of masks alone "segm"
+ * in place of "bbox"; of both, each class has its "segm" too. Either may be NULL, not both. */
+void coco_report_json(const struct coco_report *boxes, const struct coco_report *masks,
+                      const struct dataset *truth, struct buf *out);
+/* {"AP": ..., ..., "ARl": ...} */
+void coco_report_numbers(const struct coco_report *r, struct buf *out);
 
 #endif

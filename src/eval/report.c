@@ -41,28 +41,51 @@ void coco_report_classes(const struct coco_report *r, const struct dataset *trut
     }
 }
 
-static void put_numbers(const char *const *name, const double *v, int n, struct buf *out)
+/* "AP":...,...,"ARl":... */
+static void put_numbers(const double v[COCO_NUMBERS], struct buf *out)
 {
-    for (int i = 0; i < n; i++) {
-        buf_printf(out, i > 0 ? ",\"%s\":" : "\"%s\":", name[i]);
+    for (int i = 0; i < COCO_NUMBERS; i++) {
+        buf_printf(out, "%s\"%s\":", i > 0 ? "," : "", coco_number_name[i]);
         json_put_real(out, v[i]);
     }
 }
 
-void coco_report_json(const struct coco_report *r, const struct dataset *truth, bool segm,
-                      struct buf *out)
+void coco_report_numbers(const struct coco_report *r, struct buf *out)
 {
-    buf_printf(out, "{\"%s\":{", segm ? "segm" : "bbox");
-    put_numbers(coco_number_name, r->number, COCO_NUMBERS, out);
-    buf_puts(out, "},\"per_class\":[");
+    buf_puts(out, "{");
+    put_numbers(r->number, out);
+    buf_puts(out, "}");
+}
+
+static void put_class(const struct coco_class *c, struct buf *out)
+{
+    const double v[COCO_NUMBERS] = {c->ap,  c->ap50, c->ap75,  c->aps, c->apm, c->apl,
+                                    c->ar1, c->ar10, c->ar100, c->ars, c->arm, c->arl};
+    put_numbers(v, out);
+}
+
+void coco_report_json(const struct coco_report *boxes, const struct coco_report *masks,
+                      const struct dataset *truth, struct buf *out)
+{
+    const struct coco_report *r = boxes != NULL ? boxes : masks;
+
+    buf_puts(out, boxes != NULL ? "{\"bbox\":" : "{\"segm\":");
+    coco_report_numbers(r, out);
+    if (boxes != NULL && masks != NULL) {
+        buf_puts(out, ",\"segm\":");
+        coco_report_numbers(masks, out);
+    }
+    buf_puts(out, ",\"per_class\":[");
     for (int i = 0; i < r->n_classes; i++) {
-        const struct coco_class *c = &r->classes[i];
-        const double v[COCO_NUMBERS] = {c->ap,  c->ap50, c->ap75,  c->aps, c->apm, c->apl,
-                                        c->ar1, c->ar10, c->ar100, c->ars, c->arm, c->arl};
         buf_printf(out, "%s{\"id\":%lld,\"name\":", i > 0 ? "," : "", truth->class_key[i]);
         json_put_str(out, truth->class_name[i]);
         buf_puts(out, ",");
-        put_numbers(coco_number_name, v, COCO_NUMBERS, out);
+        put_class(&r->classes[i], out);
+        if (boxes != NULL && masks != NULL) {
+            buf_puts(out, ",\"segm\":{");
+            put_class(&masks->classes[i], out);
+            buf_puts(out, "}");
+        }
         buf_puts(out, "}");
     }
     buf_puts(out, "]}");

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "det/mask_paste.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -236,6 +237,44 @@ enum vov_status results_read(const char *path, struct result_list *r, struct err
     return status;
 }
 
+enum vov_status results_add(struct result_list *r, const struct result_of *of,
+                            const struct det_list *dets, int i, struct err *err)
+{
+    const struct detection *d = &dets->v[i];
+    const real *mask = det_mask(dets, d);
+    const double w = (double)(d->box.x1 - d->box.x0), h = (double)(d->box.y1 - d->box.y0);
+    struct result add = {.image_id = of->image_id,
+                         .category_id = of->category_id,
+                         .x = (double)d->box.x0,
+                         .y = (double)d->box.y0,
+                         .w = w,
+                         .h = h,
+                         .score = (double)d->score,
+                         .area = w * h};
+
+    if (mask != NULL) {
+        TRY(mask_paste(mask, dets->mask_side, &d->box, of->height, of->width, &add.mask, err));
+    }
+    if (!VEC_GROW(r->v, r->n, r->cap)) {
+        result_free(&add);
+        return err_nomem(err, ((size_t)r->n + 1) * sizeof *r->v);
+    }
+    r->v[r->n++] = add;
+    return VOV_OK;
+}
+
+void result_put_mask(const struct rle *mask, struct buf *out)
+{
+    struct buf text = {0};
+
+    rle_to_string(mask, &text);
+    buf_printf(out, "{\"size\":[%d,%d],\"counts\":", mask->h, mask->w);
+    json_put_str(out, text.p ? text.p : "");
+    buf_puts(out, "}");
+    out->failed = out->failed || text.failed;
+    buf_free(&text);
+}
+
 static void put_result(const struct result *r, struct buf *b)
 {
     const double box[] = {r->x, r->y, r->w, r->h};
@@ -248,13 +287,8 @@ static void put_result(const struct result *r, struct buf *b)
     buf_puts(b, "],\"score\":");
     json_put_real(b, r->score);
     if (r->mask.n > 0) {
-        struct buf text = {0};
-        rle_to_string(&r->mask, &text);
-        buf_printf(b, ",\"segmentation\":{\"size\":[%d,%d],\"counts\":", r->mask.h, r->mask.w);
-        json_put_str(b, text.p ? text.p : "");
-        buf_puts(b, "}");
-        b->failed = b->failed || text.failed;
-        buf_free(&text);
+        buf_puts(b, ",\"segmentation\":");
+        result_put_mask(&r->mask, b);
     }
     buf_puts(b, "}");
 }

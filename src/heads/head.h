@@ -30,6 +30,7 @@ struct head {
     /* How its detections are thinned out, which may be changed between runs. Its min_score is the
      * head's own threshold. NULL: not in that way. */
     struct nms_desc *nms;
+    int mask_side; /* numbers along a side of the masks that decode() gives; 0: it gives none */
     struct tensor *out[HEAD_MAX_OUT];
     int n_out;
 

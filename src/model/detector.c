@@ -157,7 +157,13 @@ static enum vov_status take_memory(struct detector *d, struct backend *be, struc
     const size_t n = image_count(d) * (size_t)d->batch;
     d->images = mem_alloc(n, sizeof *d->images);
     d->where = mem_alloc((size_t)d->batch, sizeof *d->where);
-    return d->images != NULL && d->where != NULL ? VOV_OK : err_nomem(err, n * sizeof *d->images);
+    if (d->images == NULL || d->where == NULL) {
+        return err_nomem(err, n * sizeof *d->images);
+    }
+    for (int i = 0; i < d->batch; i++) {
+        d->where[i] = placing_whole(m->net.width, m->net.height);
+    }
+    return VOV_OK;
 }
 
 static enum vov_status load(struct detector *d, const char *path, const struct log *log,
@@ -269,9 +275,19 @@ void detector_mirror(struct detector *d)
     }
 }
 
+void detector_send(struct detector *d)
+{
+    struct model *m = &d->model;
+    exec_set(&m->exec, m->input, d->images);
+    if (m->head.extent != NULL) {
+        model_place(m, d->where);
+        exec_set(&m->exec, m->head.extent, m->extent);
+    }
+}
+
 enum vov_status detector_run(struct detector *d, struct err *err)
 {
-    exec_set(&d->model.exec, d->model.input, d->images);
+    detector_send(d);
     return exec_forward(&d->model.exec, 0, err);
 }
 

@@ -41,6 +41,8 @@ enum vov_status detector_put(struct detector *d, int slot, const struct image *i
 /* Turns the pictures in `images` left to right. detector_get() gives boxes of the pictures as they
  * were. */
 void detector_mirror(struct detector *d);
+/* Brings `images` and where they lie to the device, which detector_run does too. */
+void detector_send(struct detector *d);
 /* Runs the batch in `images`. Then detections of one slot, in pixels of its picture of that size.
  */
 enum vov_status detector_run(struct detector *d, struct err *err);

@@ -356,6 +356,13 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
     if (!m->blank) { /* else they stay zeros, in pages that nobody has touched */
         TRY(params_init(&m->exec.params, seed, err));
     }
+    if (m->head.extent != NULL) {
+        const size_t n = shape_count(m->head.extent->shape);
+        m->extent = mem_alloc(n, sizeof *m->extent);
+        if (m->extent == NULL) {
+            return err_nomem(err, n * sizeof *m->extent);
+        }
+    }
     return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;
 }
 
@@ -367,6 +374,7 @@ void model_close(struct model *m)
     for (int i = 0; i < HEAD_MAX_OUT; i++) {
         mem_free(m->host_out[i]);
     }
+    mem_free(m->extent);
     graph_free(&m->graph);
     cfg_free(&m->cfg);
     *m = (struct model){0};
@@ -404,6 +412,16 @@ struct pixels model_pixels(const struct model *m)
         px.std[c] = m->net.std.v[c < m->net.std.n ? c : 0];
     }
     return px;
+}
+
+void model_place(struct model *m, const struct placing *where)
+{
+    const int w = m->net.width, h = m->net.height;
+    const struct placing whole = placing_whole(w, h);
+
+    for (int i = 0; m->extent != NULL && i < m->input->shape.n; i++) {
+        placing_extent(where != NULL ? &where[i] : &whole, w, h, m->extent + (ptrdiff_t)4 * i);
+    }
 }
 
 /* A side of a box, in parts of the input, in pixels of a picture of `size` that was placed there.

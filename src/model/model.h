@@ -21,6 +21,7 @@ struct model {
     bool narrow;                  /* tensors have 16 bits where net.precision says so */
     const char **class_name;      /* [net.classes], or NULL; in cfg.mem */
     real *host_out[HEAD_MAX_OUT]; /* owned: a detector's outputs, for its decoder */
+    real *extent;                 /* owned: numbers for head.extent; NULL where there is none */
 };
 
 struct model_options {
@@ -56,6 +57,10 @@ void model_close(struct model *m);
 int model_head_node(const struct model *m);
 
 struct pixels model_pixels(const struct model *m);
+
+/* Fills `extent`, where the head wants it, from where the pictures of a batch lie; NULL: they fill
+ * the input. */
+void model_place(struct model *m, const struct placing *where);
 
 /* Runs the head's decoder on the batch in memory: boxes in pixels of pictures of the given sizes.
  */

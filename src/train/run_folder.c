@@ -37,6 +37,12 @@ enum vov_status run_folder_check(const struct model *m, const struct dataset *d,
     if (d->n == 0) {
         return err_set(err, VOV_EFORMAT, "%s: no pictures to train on", d->path);
     }
+    if (m->head.truth_masks != NULL && dataset_count_masks(d, true) == 0) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s learns masks, but no annotation of %s has a \"segmentation\"; without "
+                       "its mask head the net learns boxes alone",
+                       m->cfg.path, d->path);
+    }
     if (d->n_classes != m->head.classes) {
         char names[160];
         name_classes(d, names, sizeof names);

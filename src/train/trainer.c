@@ -60,10 +60,17 @@ static enum vov_status not_finite(struct trainer *t, const char *what, struct er
 /* Gets the next part of a batch ready, which may begin to cross to the device. */
 static enum vov_status make_ready(struct trainer *t, struct err *err)
 {
-    const struct model *m = t->model;
+    struct model *m = t->model;
     TRY(loader_next(t->loader, &t->ready, err));
     t->ready_images = exec_stage(&m->exec, m->input, t->ready->images);
     t->ready_truth = exec_stage(&m->exec, m->head.truth, t->ready->truth);
+    if (m->head.truth_masks != NULL) {
+        t->ready_masks = exec_stage(&m->exec, m->head.truth_masks, t->ready->masks);
+    }
+    if (m->head.extent != NULL) {
+        model_place(m, t->ready->where);
+        t->ready_extent = exec_stage(&m->exec, m->head.extent, m->extent);
+    }
     return VOV_OK;
 }
 
@@ -76,6 +83,12 @@ static void take_ready(struct trainer *t, int sub)
     t->skipped += b->skipped;
     exec_take(&m->exec, m->input, &t->ready_images);
     exec_take(&m->exec, m->head.truth, &t->ready_truth);
+    if (m->head.truth_masks != NULL) {
+        exec_take(&m->exec, m->head.truth_masks, &t->ready_masks);
+    }
+    if (m->head.extent != NULL) {
+        exec_take(&m->exec, m->head.extent, &t->ready_extent);
+    }
     t->ready = NULL;
 }
 
@@ -312,10 +325,12 @@ void trainer_score(struct trainer *t, double score)
 static struct loader_options loader_of(const struct trainer *t)
 {
     const struct net_config *net = &t->model->net;
+    const struct tensor *masks = t->model->head.truth_masks;
     return (struct loader_options){
         .pixels = model_pixels(t->model),
         .batch = net->batch / net->subdivisions,
         .max_boxes = net->max_boxes,
+        .mask_side = masks != NULL ? masks->shape.h : 0,
         .workers = t->opt->workers,
         .train = true,
         .seed = t->state.seed,

@@ -66,7 +66,7 @@ struct trainer {
      * was still running. */
     struct batch *ready;  /* NULL: none */
     struct err not_ready; /* why there is none, where it was tried */
-    struct staged ready_images, ready_truth;
+    struct staged ready_images, ready_truth, ready_masks, ready_extent;
 
     /* On the device: what an update leaves behind, see trainer.c. */
     real *report;

@@ -151,12 +151,14 @@ START_TEST(the_best_detection_lies_on_top)
 {
     struct image img = blank();
     const char *const names[] = {"cat", NULL};
-    const struct detection dets[] = {
+    struct err err = {0};
+    struct detection dets[] = {
         {.box = {10, 20, 40, 35}, .class_id = 0, .score = (real)0.9},
         {.box = {10, 20, 40, 35}, .class_id = 1, .score = (real)0.5},
     };
 
-    draw_detections(&img, dets, 2, names, 2);
+    const struct det_list list = {.v = dets, .n = 2};
+    ck_assert_int_eq(draw_detections(&img, &list, names, 2, &err), VOV_OK);
     ck_assert(is(&img, 25, 34, draw_class_color(0)));
     ck_assert(is(&img, 10, 30, draw_class_color(0)));
     ck_assert(is(&img, 25, 28, black));
@@ -170,15 +172,66 @@ START_TEST(wild_boxes_do_no_harm)
 {
     struct image img = blank();
     const real inf = (real)INFINITY, nan = (real)NAN;
-    const struct detection dets[] = {
+    struct err err = {0};
+    struct detection dets[] = {
         {.box = {-inf, -inf, inf, inf}, .class_id = 3, .score = 1},
         {.box = {nan, nan, nan, nan}, .class_id = -7, .score = nan},
         {.box = {(real)1e30, (real)-1e30, (real)2e30, 5}, .class_id = INT_MAX, .score = (real)0.1},
         {.box = {5, 5, 4, 4}, .class_id = 0, .score = (real)0.2},
     };
 
-    draw_detections(&img, dets, 4, NULL, 0);
-    draw_detections(&img, dets, 0, NULL, 0);
+    real ones[4] = {1, 1, 1, 1};
+    const struct det_list list = {.v = dets, .n = 4, .mask = ones, .n_masks = 1, .mask_side = 2};
+    const struct det_list none = {0};
+    for (int i = 0; i < 4; i++) {
+        dets[i].mask = 1 + i; /* the last three are beyond the end */
+    }
+    ck_assert_int_eq(draw_detections(&img, &list, NULL, 0, &err), VOV_OK);
+    ck_assert_int_eq(draw_detections(&img, &none, NULL, 0, &err), VOV_OK);
+    image_free(&img);
+}
+END_TEST
+
+/* Inside a mask a pixel is half its colour, at its edge all of it: around it and around a hole. */
+START_TEST(masks_are_translucent)
+{
+    struct image img = blank();
+    struct err err = {0};
+    const struct color c = {200, 100, 50}, half = {100, 50, 25};
+    double ring[] = {10, 10, 30, 10, 30, 30, 10, 30, 10, 10,
+                     18, 18, 22, 18, 22, 22, 18, 22, 18, 18};
+    struct rle m, other = {H + 1, W, (unsigned[]){5, 5, (H + 1) * W - 10}, 3};
+
+    ck_assert_int_eq(rle_from_polygon(ring, 20, H, W, &m, &err), VOV_OK);
+    ck_assert_int_eq(draw_mask(&img, &m, 1, c, &err), VOV_OK);
+    ck_assert(is(&img, 10, 10, c) && is(&img, 29, 20, c) && is(&img, 17, 20, c));
+    ck_assert(is(&img, 11, 11, half) && is(&img, 14, 20, half));
+    ck_assert(is(&img, 20, 20, black) && is(&img, 9, 10, black) && is(&img, 30, 20, black));
+    ck_assert_int_eq(count(&img, c), 4 * 19 + 4 * 4);
+    ck_assert_int_eq(count(&img, c) + count(&img, half), (int)rle_area(&m));
+    ck_assert_int_eq(draw_mask(&img, &other, 1, c, &err), VOV_OK); /* of another picture */
+    ck_assert_int_eq(count(&img, c) + count(&img, half), (int)rle_area(&m));
+    mem_fail_after(1);
+    ck_assert_int_eq(draw_mask(&img, &m, 1, c, &err), VOV_ENOMEM);
+    mem_fail_after(0);
+    rle_free(&m);
+    image_free(&img);
+}
+END_TEST
+
+/* A detection with a mask: its class's colour, under its frame. */
+START_TEST(detections_with_masks)
+{
+    struct image img = blank();
+    struct err err = {0};
+    real mask[16] = {0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0};
+    struct detection d = {.box = {10, 12, 50, 36}, .class_id = 4, .score = 1, .mask = 1};
+    const struct det_list list = {.v = &d, .n = 1, .mask = mask, .n_masks = 1, .mask_side = 4};
+    const struct color c = draw_class_color(4);
+
+    ck_assert_int_eq(draw_detections(&img, &list, NULL, 0, &err), VOV_OK);
+    ck_assert(is(&img, 30, 24, (struct color){c.r / 2, c.g / 2, c.b / 2}));
+    ck_assert(is(&img, 20, 24, c) && is(&img, 18, 24, black) && is(&img, 10, 20, c));
     image_free(&img);
 }
 END_TEST
@@ -193,6 +246,8 @@ int main(void)
                                   neighbouring_classes_have_other_colours,
                                   the_best_detection_lies_on_top,
                                   wild_boxes_do_no_harm,
+                                  masks_are_translucent,
+                                  detections_with_masks,
                                   NULL};
     return run_tests("draw", tests);
 }

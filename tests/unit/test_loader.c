@@ -286,7 +286,9 @@ static void boxes_follow_pixels(bool letterbox)
     ck_assert_int_eq(image_read(path[4], NULL, &img, &err), VOV_OK);
     for (int i = 0; i < 300; i++) {
         struct rng r = rng_open(7, RNG_TEST, (uint64_t)i, 0);
-        const struct sample out = {planes, rows, BOXES};
+        struct placing at;
+        const struct sample out = {
+            .planes = planes, .truth = rows, .max_boxes = BOXES, .where = &at};
         double b[4];
         ck_assert_int_eq(augment_apply(&a, &r, &img, &d.item[4], &px, &out, &err), VOV_OK);
         if (rows[4] <= 0) {
