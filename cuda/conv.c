@@ -171,12 +171,8 @@ static void cuda_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
 {
     struct cuda *cu = cuda_of(be);
     const struct conv_use use = {
-        .pass = CONV_FWD, .bias = tail->bias != NULL, .act = tail->act, .add = tail->add.p != NULL};
-    struct conv_spec s = conv_spec_of(d, &use, x, y, &be->settings);
-
-    if (use.add) {
-        s.add = conv_rows_of(tail->add);
-    }
+        .pass = CONV_FWD, .bias = tail->bias != NULL, .act = tail->act, .plus = tail->add};
+    const struct conv_spec s = conv_spec_of(d, &use, x, y, &be->settings);
     const struct conv_recipe *r = find(cu, &s);
     if (r == NULL) {
         return;

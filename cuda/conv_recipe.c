@@ -30,9 +30,9 @@ struct conv_spec conv_spec_of(const struct conv_desc *d, const struct conv_use *
     if (use->pass == CONV_FWD) {
         s.bias = use->bias;
         s.act = use->act;
-    }
-    if (use->add) {
-        s.add = use->pass == CONV_FWD ? s.y : s.x;
+        s.add = use->plus.c > 0 ? conv_rows_of(use->plus) : (struct conv_rows){0, 0};
+    } else if (use->add) {
+        s.add = s.x;
     }
     s.type = x.type;
     s.exact = !set->tf32;

@@ -53,10 +53,11 @@ enum conv_pass { CONV_FWD, CONV_BWD_DATA, CONV_BWD_WEIGHT };
 /* What a call will be, for conv_scratch. */
 struct conv_use {
     enum conv_pass pass;
-    bool bias;    /* forward: there is one; backward of the weight: its gradient too */
-    enum act act; /* forward only */
-    bool add;     /* backward of the data: beta is 1 */
-    bool packed;  /* weights will be given as conv_pack prepares them, where it prepares any */
+    bool bias;        /* forward: there is one; backward of the weight: its gradient too */
+    enum act act;     /* forward only */
+    bool add;         /* backward of the data: beta is 1 */
+    bool packed;      /* weights will be given as conv_pack prepares them, where it prepares any */
+    struct view plus; /* forward: the shape of what is added to the sum; c 0: nothing is */
 };
 
 /* A convolution's weights, [y.c, x.c/groups, kh, kw]. packed: what conv_pack made of them for this

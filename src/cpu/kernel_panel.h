@@ -134,14 +134,19 @@ static inline void kernel_join_rows(int rows, int n, const real *x, size_t step,
     }
 }
 
-/* Pixels of 8 channels, which lie side by side, go out as rows. Eight whole ones with nothing but a
- * bias. */
-ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, real *y)
+/* Pixels of 8 channels, which lie side by side, go out as rows. Eight whole ones, from number i of
+ * the rows on. */
+ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, bool plus, size_t i,
+                             real *y)
 {
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++) {
-        const v8 p = t[r] + (o->bias ? o->bias[r] : 0);
-        STORE8(y + (size_t)r * o->row, relu ? (v8)((v8_mask)p & ~(p < 0)) : p);
+        const size_t at = (size_t)r * o->row + i;
+        v8 p = t[r] + (o->bias ? o->bias[r] : 0);
+        if (plus) {
+            p += LOAD8(o->plus + at);
+        }
+        STORE8(y + at, relu ? (v8)((v8_mask)p & ~(p < 0)) : p);
     }
 }
 
@@ -164,8 +169,8 @@ static inline void put_any(const struct rows_out *o, const v8 *t, size_t i, int 
 
 static inline void kernel_put_rows(const struct rows_out *o, int n, const real *pixels, real *y)
 {
-    const bool plain = o->rows == 8 && !o->plus && !o->add;
-    const bool relu = plain && o->act == ACT_RELU, linear = plain && o->act == ACT_LINEAR;
+    const bool plain = o->rows == 8 && !o->add && (o->act == ACT_RELU || o->act == ACT_LINEAR);
+    const bool relu = o->act == ACT_RELU;
 
     for (int i = 0; i < n; i += 8, pixels += 8 * o->pixel) {
         v8 p[8], t[8];
@@ -174,10 +179,12 @@ static inline void kernel_put_rows(const struct rows_out *o, int n, const real *
             p[l] = LOAD8(pixels + (size_t)l * o->pixel);
         }
         TRANSPOSE8(p, t);
-        if (i + 8 <= n && relu) {
-            put_plain(o, t, true, y + i);
-        } else if (i + 8 <= n && linear) {
-            put_plain(o, t, false, y + i);
+        if (plain && i + 8 <= n && o->plus) {
+            put_plain(o, t, relu, true, (size_t)i, y);
+        } else if (plain && i + 8 <= n && relu) {
+            put_plain(o, t, true, false, (size_t)i, y);
+        } else if (plain && i + 8 <= n) {
+            put_plain(o, t, false, false, (size_t)i, y);
         } else {
             put_any(o, t, (size_t)i, n - i < 8 ? n - i : 8, y);
         }

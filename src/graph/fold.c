@@ -39,7 +39,7 @@ static void absorb_before(struct graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         struct node *n = g->nodes[i];
-        const struct node *before = n->n_in == 1 ? n->in[0]->producer : NULL;
+        const struct node *before = n->n_in > 0 ? n->in[0]->producer : NULL;
 
         if (n->type->absorb_before != NULL && before != NULL && before->n_in == 1 &&
             only_reader(g, before) == n && n->type->absorb_before(n, before)) {
@@ -59,7 +59,7 @@ enum vov_status graph_fold_norms(struct graph *g, struct err *err)
         while (done) {
             struct node *next = only_reader(g, n);
             done = false;
-            if (next == NULL || next->n_in != 1) {
+            if (next == NULL) {
                 break;
             }
             if (n->type->absorb(g, n, next, &done) != VOV_OK) {

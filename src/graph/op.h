@@ -137,9 +137,9 @@ struct op_type {
     const char *(*algorithm)(const struct node *n, struct backend *be);
 
     /* For inference: takes the work of `next`, the only reader of out[0], into n when it can (a
-     * norm, an activation after a convolution); true when done. NULL: it never can. */
+     * norm, an activation, a sum after a convolution); true when done. NULL: it never can. */
     enum vov_status (*absorb)(struct graph *g, struct node *n, const struct node *next, bool *done);
-    /* The same for `before`, whose out[0], n's only input, nobody else reads: n reads its in[0]. */
+    /* The same for `before`, whose out[0], n's in[0], nobody else reads: n reads its in[0]. */
     bool (*absorb_before)(struct node *n, const struct node *before);
     /* Multiplies what was absorbed into n's weights; NULL: nothing to do. */
     enum vov_status (*fold)(const struct node *n, struct params *p);

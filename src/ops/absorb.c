@@ -1,5 +1,6 @@
 /*
- * absorb.c - batch norm and activation behind a convolution become part of it, for inference:
+ * absorb.c - batch norm, a sum and activation behind a convolution become part of it, for
+ * inference:
  *
  *     gamma * (w*x + b - mean) / s + beta  =  (w * gamma/s) * x  +  (b - mean) * gamma/s + beta,
  *     s = sqrt(var + eps)
@@ -15,7 +16,8 @@ static bool absorb_norm(struct graph *g, struct node *n, const struct node *next
 {
     struct conv_attr *a = n->attr;
     const struct norm_attr *norm = next->attr;
-    if (next->type != &op_norm || norm->groups != 0 || a->act != ACT_LINEAR || n->n_param == ALL) {
+    if (next->type != &op_norm || norm->groups != 0 || a->act != ACT_LINEAR || n->n_param == ALL ||
+        n->n_in > 1) {
         return false;
     }
     if (!a->bias) {
@@ -37,10 +39,37 @@ static bool absorb_norm(struct graph *g, struct node *n, const struct node *next
     return true;
 }
 
+/* A sum with a tensor that is there before n runs: it becomes n's second input. */
+static bool absorb_add(struct graph *g, struct node *n, const struct node *next)
+{
+    struct conv_attr *a = n->attr;
+    if (n->type != &op_conv || next->type != &op_add || a->act != ACT_LINEAR || n->n_in > 1) {
+        return false;
+    }
+    struct tensor *other = next->in[next->in[0] == n->out[0] ? 1 : 0];
+    if (other->producer != NULL && other->producer->index > n->index) {
+        return false;
+    }
+    struct tensor **in = arena_alloc(&g->mem, 2 * sizeof(struct tensor *));
+    enum grad_mode *gmode = arena_alloc(&g->mem, 2 * sizeof *gmode);
+    if (in == NULL || gmode == NULL) {
+        g->out_of_memory = true;
+        return false;
+    }
+    in[0] = n->in[0];
+    in[1] = other;
+    gmode[0] = gmode[1] = GRAD_NONE;
+    n->in = in;
+    n->gmode = gmode;
+    n->n_in = 2;
+    a->act = ((const struct act_attr *)next->attr)->act;
+    return true;
+}
+
 enum vov_status conv_absorb(struct graph *g, struct node *n, const struct node *next, bool *done)
 {
     struct conv_attr *a = n->attr;
-    *done = absorb_norm(g, n, next) || act_absorb(next, &a->act);
+    *done = absorb_norm(g, n, next) || absorb_add(g, n, next) || act_absorb(next, &a->act);
     return g->out_of_memory ? VOV_ENOMEM : VOV_OK;
 }
 

@@ -70,6 +70,9 @@ static size_t conv_scratch(const struct node *n, struct backend *be, bool traini
     const struct conv_attr *a = n->attr;
     struct conv_use use[3] = {
         {.pass = CONV_FWD, .bias = a->bias, .act = a->act, .packed = !training}};
+    if (n->n_in > 1) {
+        use[0].plus = n->in[1]->val;
+    }
     int uses = 1;
     if (training && n->gmode[0] != GRAD_NONE) {
         use[uses++] = (struct conv_use){.pass = CONV_BWD_DATA, .add = n->gmode[0] == GRAD_ADD};
@@ -122,6 +125,9 @@ static void conv_forward(const struct node *n, const struct op_ctx *ctx)
     struct conv_tail tail = {.bias = a->bias ? n->param[1]->val.p : NULL, .act = a->act};
     struct conv_head head;
     struct view x = n->in[0]->val;
+    if (n->n_in > 1) {
+        tail.add = n->in[1]->val;
+    }
     if (a->before) {
         norm_before(n, ctx, &head, &x);
         tail.head = norms_itself(n, ctx->be) ? &head : NULL;

@@ -29,8 +29,8 @@ enum vov_status check_fused(const struct graph *g, enum act act, struct err *err
 /* dy becomes the gradient before act, in place: nobody else reads out[0]'s gradient. */
 void unfuse_act(const struct node *n, const struct op_ctx *ctx, enum act act);
 
-/* Takes a batch norm or an activation behind a convolution into it, as conv_attr and params 2..5.
- */
+/* Takes what is behind a convolution into it: a batch norm or an activation, as conv_attr and
+ * params 2..5, or, of op_conv, a sum with what is its second input then. */
 enum vov_status conv_absorb(struct graph *g, struct node *n, const struct node *next, bool *done);
 
 /* The other half: multiplies the absorbed norm into weight [rows][cols][kh*kw] and bias. Channel of

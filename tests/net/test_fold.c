@@ -98,6 +98,25 @@ static void before_convolutions(struct net *net, int seed)
     conv(net, norm(net, x, 4, ACT_RELU), 3, 1, ACT_LINEAR)->flags |= T_KEEP;
 }
 
+/* Sums behind convolutions. What stays: one behind an activation, one of something that is kept or
+ * comes from a deconvolution, a norm behind a sum. Of two convolutions the later one takes it. */
+static void sums(struct net *net, int seed)
+{
+    struct tensor *x = conv_norm(net, input(net, 4), 6, ACT_RELU), *y, *a;
+    (void)seed;
+    y = add(net, conv_norm(net, x, 6, ACT_LINEAR), x, ACT_RELU);
+    y = activation(net, add(net, y, conv(net, y, 6, 1, ACT_LINEAR), ACT_LINEAR), ACT_LEAKY);
+    y = add(net, x, conv_norm(net, y, 6, ACT_RELU), ACT_LINEAR);
+    a = conv_norm(net, y, 6, ACT_LINEAR);
+    y = add(net, a, grouped(net, y, 2, true), ACT_RELU);
+    y = norm(net, add(net, conv(net, y, 6, 3, ACT_LINEAR), y, ACT_LINEAR), 0, ACT_RELU);
+    a = conv(net, y, 6, 3, ACT_LINEAR);
+    a->flags |= T_KEEP;
+    y = add(net, add(net, a, y, ACT_LINEAR), deconv(net, y, 1, true), ACT_LINEAR);
+    y = add(net, conv(net, y, 6, 1, ACT_LINEAR), y, ACT_MISH);
+    concat(net, y, x)->flags |= T_KEEP;
+}
+
 static const struct {
     struct recipe r;
     int nodes;
@@ -111,6 +130,7 @@ static const struct {
     {{"into a concat", into_a_concat, NULL, 0}, 6},
     {{"what stays", what_stays, NULL, 0}, 14},
     {{"other ops", other_ops, NULL, 0}, 5},
+    {{"sums", sums, NULL, 0}, 15},
     {{"before convolutions", before_convolutions, NULL, 0}, ACT_COUNT + 10},
 };
 enum { N_RANDOM = 200, N_GROUPS = 10 };

@@ -99,7 +99,13 @@ static void run_conv(struct backend *be, const void *args, real *const buf[])
     const struct view x = case_bind(r->x, buf[r->ix]), y = case_bind(r->y, buf[r->iy]);
     real *w = buf[r->iw], *bias = r->c->tail & BIAS ? buf[r->ib] : NULL;
     struct conv_weight weight = {w, NULL};
-    const struct conv_use use = {r->pass, bias != NULL, r->c->act, r->c->beta != 0, r->packed};
+    const struct conv_use use = {
+        .pass = r->pass,
+        .bias = bias != NULL,
+        .act = r->c->act,
+        .add = r->c->beta != 0,
+        .packed = r->packed,
+        .plus = r->pass == CONV_FWD && r->c->tail & PLUS ? r->y : (struct view){0}};
     desc.alg = r->alg;
     void *packed = r->packed ? prepare(be, d, r, w) : NULL;
     if (packed != NULL) {
