@@ -18,7 +18,8 @@
 
 enum {
     LEAST_NUMBERS = 1 << 18, /* of a batch's X and Y */
-    MOST_NUMBERS = 4 << 20,  /* for the third cache */
+    MANY_NUMBERS = 1 << 20,  /* for a small part of the third cache */
+    MOST_NUMBERS = 4 << 20,  /* for all of it */
     TILE_BLOCK = 128,        /* tiles that are multiplied at a time, for the first */
     MOST_CHANNELS = 48,      /* of a group */
     JOB_PANELS = 2
@@ -45,14 +46,15 @@ struct weight_plan {
     real *in, *out, *kept, *memory, *dw;
 };
 
-/* How many numbers X and Y may be in one batch: less than x and dy, but where the sums, which each
- * batch reads and writes again, are more than that. */
+/* How many numbers X and Y may be in one batch: few, but not fewer than the sums, which each batch
+ * reads and writes again. */
 static size_t batch_numbers(struct view x, struct view dy, int m)
 {
     const size_t inputs =
         (size_t)x.n * ((size_t)x.c * view_plane(x) + (size_t)dy.c * view_plane(dy));
     const size_t sums = (size_t)((m + 2) * (m + 2)) * (size_t)x.c * (size_t)dy.c;
-    const size_t n = sums > inputs / 2 ? sums : inputs / 2;
+    const size_t few = inputs / 2 < MANY_NUMBERS ? inputs / 2 : MANY_NUMBERS;
+    const size_t n = sums > few ? sums : few;
 
     return n < LEAST_NUMBERS ? LEAST_NUMBERS : n > MOST_NUMBERS ? MOST_NUMBERS : n;
 }
