@@ -35,6 +35,17 @@ static bool reserve(struct buf *b, size_t n)
     return true;
 }
 
+char *buf_room(struct buf *b, size_t n)
+{
+    return reserve(b, n) ? b->p + b->n : NULL;
+}
+
+void buf_filled(struct buf *b, size_t n)
+{
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t n)
 {
     if (!reserve(b, n)) {

@@ -16,6 +16,9 @@ struct buf {
 };
 
 void buf_add(struct buf *b, const void *bytes, size_t n);
+/* Room for n more bytes, NULL where there is none; and then, how many of them were filled. */
+char *buf_room(struct buf *b, size_t n);
+void buf_filled(struct buf *b, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) VOV_PRINTF(2, 3);
 void buf_clear(struct buf *b); /* keeps the memory */

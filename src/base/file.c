@@ -16,29 +16,53 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { CHUNK = 65536 };
+
+/* How many bytes to ask for next: what the file is said to have left and one more, for its end. */
+static size_t next_read(int fd, size_t total, size_t max)
+{
+    struct stat st;
+    const size_t most = max - total;
+    const size_t size = fstat(fd, &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 0;
+    const size_t want = size > total ? size - total + 1 : CHUNK;
+
+    return want < most ? want : most;
+}
+
+/* Once `max` bytes are there: whether that is all. */
+static enum vov_status at_most(int fd, const char *path, size_t max, struct err *err)
+{
+    char more;
+    return read(fd, &more, 1) == 0
+               ? VOV_OK
+               : err_set(err, VOV_EFORMAT, "%s: at most %zu bytes are read, and it has more", path,
+                         max);
+}
+
 static enum vov_status read_all(int fd, const char *path, size_t max, struct buf *out,
                                 struct err *err)
 {
-    char chunk[65536];
     size_t total = 0;
-    for (;;) {
-        const ssize_t n = read(fd, chunk, sizeof chunk);
+    while (total < max) {
+        const size_t most = next_read(fd, total, max);
+        char *to = buf_room(out, most);
+        if (to == NULL) {
+            return err_nomem(err, total + most);
+        }
+        const ssize_t n = read(fd, to, most);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n < 0) {
             return err_io(err, "read", path);
         }
+        buf_filled(out, (size_t)n);
         if (n == 0) {
-            return out->failed ? err_nomem(err, total) : VOV_OK;
+            return VOV_OK;
         }
         total += (size_t)n;
-        if (total > max) {
-            return err_set(err, VOV_EFORMAT, "%s: at most %zu bytes are read, and it has more",
-                           path, max);
-        }
-        buf_add(out, chunk, (size_t)n);
     }
+    return at_most(fd, path, max, err);
 }
 
 static enum vov_status open_plain(const char *path, int *fd, struct err *err)

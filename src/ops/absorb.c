@@ -73,7 +73,7 @@ enum vov_status conv_absorb(struct graph *g, struct node *n, const struct node *
     return g->out_of_memory ? VOV_ENOMEM : VOV_OK;
 }
 
-/* scale[c] and, in bias, the new bias from the host copies of the six parameters. */
+/* scale[c] and, in bias, the new bias from the host copies of the parameters. */
 static void fold_bias(const struct conv_attr *a, real *const *v, bool no_bias, real *scale)
 {
     for (int c = 0; c < a->out_c; c++) {
@@ -84,13 +84,21 @@ static void fold_bias(const struct conv_attr *a, real *const *v, bool no_bias, r
     }
 }
 
-static void scale_weight(real *w, struct shape s, int groups, bool transposed, const real *scale)
+/* Rows row.. of a weight of shape s, `rows` of them. */
+struct weight_rows {
+    struct shape s;
+    int groups;
+    bool transposed;
+    int row, rows;
+};
+
+static void scale_rows(const struct weight_rows *r, const real *scale, real *w)
 {
-    const size_t k = (size_t)s.h * (size_t)s.w;
-    const int rows_of_group = s.n / groups;
-    for (int i = 0; i < s.n; i++) {
-        for (int j = 0; j < s.c; j++) {
-            const int c = transposed ? i / rows_of_group * s.c + j : i;
+    const size_t k = (size_t)r->s.h * (size_t)r->s.w;
+    const int rows_of_group = r->s.n / r->groups;
+    for (int i = r->row; i < r->row + r->rows; i++) {
+        for (int j = 0; j < r->s.c; j++) {
+            const int c = r->transposed ? i / rows_of_group * r->s.c + j : i;
             for (size_t q = 0; q < k; q++) {
                 *w++ *= scale[c];
             }
@@ -98,32 +106,56 @@ static void scale_weight(real *w, struct shape s, int groups, bool transposed, c
     }
 }
 
+/* Some rows at a time go to the host and back, so that they stay in its second cache. */
+static enum vov_status scale_weight(struct backend *be, const struct tensor *t,
+                                    struct weight_rows *r, const real *scale)
+{
+    enum { SOME = 1 << 16 };
+    const size_t row = shape_count(r->s) / (size_t)r->s.n;
+    const int most = row < SOME ? (int)(SOME / row) : 1;
+    real *host = mem_alloc((size_t)most * row, sizeof *host);
+    if (host == NULL) {
+        return VOV_ENOMEM;
+    }
+    for (r->row = 0; r->row < r->s.n; r->row += r->rows) {
+        r->rows = r->s.n - r->row < most ? r->s.n - r->row : most;
+        const struct shape some = {r->rows, r->s.c, r->s.h, r->s.w};
+        const struct view w = view_dense(t->val.p + (size_t)r->row * row, some);
+        be->ops->read(be, w, host);
+        scale_rows(r, scale, host);
+        be->ops->write(be, w, host);
+    }
+    mem_free(host);
+    return VOV_OK;
+}
+
 enum vov_status conv_fold(const struct node *n, struct params *p, bool transposed)
 {
     const struct conv_attr *a = n->attr;
-    real *v[ALL + 1] = {NULL};
+    real *v[ALL] = {NULL}; /* in the weight's place the factors */
     enum vov_status status = VOV_ENOMEM;
     if (n->n_param < ALL) {
         return VOV_OK;
     }
-    for (int i = 0; i <= ALL; i++) { /* the last one: the factors */
-        v[i] = mem_block_alloc((i < ALL ? shape_count(n->param[i]->shape) : (size_t)a->out_c) *
-                               sizeof(real));
+    for (int i = 0; i < ALL; i++) {
+        v[i] = mem_alloc((size_t)a->out_c, sizeof(real));
         if (v[i] == NULL) {
             goto done;
         }
-        if (i < ALL) {
+        if (i != WEIGHT) {
             params_get(p, p->val, n->param[i], v[i]);
         }
     }
-    fold_bias(a, v, (n->param[BIAS]->flags & T_DERIVED) != 0, v[ALL]);
-    scale_weight(v[WEIGHT], n->param[WEIGHT]->shape, a->d.groups, transposed, v[ALL]);
-    params_set(p, p->val, n->param[WEIGHT], v[WEIGHT]);
-    params_set(p, p->val, n->param[BIAS], v[BIAS]);
-    status = VOV_OK;
+    fold_bias(a, v, (n->param[BIAS]->flags & T_DERIVED) != 0, v[WEIGHT]);
+    struct weight_rows r = {
+        .s = n->param[WEIGHT]->shape, .groups = a->d.groups, .transposed = transposed};
+    status = scale_weight(p->be, n->param[WEIGHT], &r, v[WEIGHT]);
+    if (status == VOV_OK) {
+        params_set(p, p->val, n->param[BIAS], v[BIAS]);
+    }
 done:
-    for (int i = 0; i <= ALL; i++) {
-        mem_block_free(v[i]);
+    for (int i = 0; i < ALL; i++) {
+        mem_free(v[i]);
     }
     return status;
 }
