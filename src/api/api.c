@@ -226,51 +226,67 @@ static enum vov_status take_found(struct vov_result *r, int image, const struct 
     return VOV_OK;
 }
 
-/* Images first .. first + n - 1, at most a batch. */
-static enum vov_status detect_some(struct vov_model *m, const struct vov_image *images, int first,
-                                   int n, double min_score, struct vov_result *r, struct err *err)
+/* What a call looks at: `order` has first the images that lie one way, n_first of them, and then
+ * the others. */
+struct work {
+    const struct vov_image *images;
+    int *order;
+    int n, n_first;
+    double min_score;
+};
+
+static void sort_ways(const struct vov_model *m, struct work *w)
+{
+    int at = 0;
+    for (int turned = 0; turned < 2; turned++) {
+        w->n_first = turned == 0 ? 0 : at;
+        for (int i = 0; i < w->n; i++) {
+            const struct vov_image *im = &w->images[i];
+            if (detector_turns(&m->detector, im->width, im->height) == (turned == 1)) {
+                w->order[at++] = i;
+            }
+        }
+    }
+}
+
+/* Images order[0 .. n - 1], at most a batch, which lie the same way. */
+static enum vov_status detect_some(struct vov_model *m, const struct work *w, const int *order,
+                                   int n, struct vov_result *r, struct err *err)
 {
     struct det_list dets = {0};
     for (int i = 0; i < n; i++) {
-        TRY(put_image(m, &images[first + i], first + i, i, err));
+        TRY(put_image(m, &w->images[order[i]], order[i], i, err));
     }
     TRY(detector_run(&m->detector, err));
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n && status == VOV_OK; i++) {
-        const struct vov_image *im = &images[first + i];
+        const struct vov_image *im = &w->images[order[i]];
         det_clear(&dets);
-        status = detector_get(&m->detector, i, im->width, im->height, min_score, &dets, err);
+        status = detector_get(&m->detector, i, im->width, im->height, w->min_score, &dets, err);
         if (status == VOV_OK) {
-            status = take_found(r, first + i, im, &dets, err);
+            status = take_found(r, order[i], im, &dets, err);
         }
     }
     det_free(&dets);
     return status;
 }
 
-static enum vov_status detect_all(struct vov_model *m, const struct vov_image *images, int n,
-                                  double min_score, struct vov_result **result, struct err *err)
+static enum vov_status detect_all(struct vov_model *m, struct work *w, struct vov_result *r,
+                                  struct err *err)
 {
     const int batch = m->detector.batch;
-    struct vov_result *r = mem_alloc(1, sizeof *r);
-    enum vov_status status = VOV_OK;
-    if (r != NULL) {
-        r->n_images = n;
-        r->found = mem_alloc((size_t)n, sizeof *r->found);
-        r->count = mem_alloc((size_t)n, sizeof *r->count);
+    r->n_images = w->n;
+    r->found = mem_alloc((size_t)w->n, sizeof *r->found);
+    r->count = mem_alloc((size_t)w->n, sizeof *r->count);
+    if (r->found == NULL || r->count == NULL) {
+        return err_nomem(err, (size_t)w->n * sizeof *r->found);
     }
-    if (r == NULL || r->found == NULL || r->count == NULL) {
-        status = err_nomem(err, (size_t)n * sizeof *r->found);
+    sort_ways(m, w);
+    for (int at = 0, some; at < w->n; at += some) {
+        const int end = at < w->n_first ? w->n_first : w->n;
+        some = end - at < batch ? end - at : batch;
+        TRY(detect_some(m, w, w->order + at, some, r, err));
     }
-    for (int first = 0; first < n && status == VOV_OK; first += batch) {
-        const int some = n - first < batch ? n - first : batch;
-        status = detect_some(m, images, first, some, min_score, r, err);
-    }
-    if (status != VOV_OK) {
-        vov_result_free(r);
-        return status;
-    }
-    *result = r;
     return VOV_OK;
 }
 
@@ -283,8 +299,19 @@ enum vov_status vov_detect(vov_model *model, const struct vov_image *images, int
         return give(&err, error);
     }
     *result = NULL;
-    const enum vov_status status = detect_all(model, images, n, (double)min_score, result, &err);
-    return status == VOV_OK ? VOV_OK : give(&err, error);
+    struct work w = {.images = images, .n = n, .min_score = (double)min_score};
+    struct vov_result *r = mem_alloc(1, sizeof *r);
+    w.order = mem_alloc((size_t)n, sizeof *w.order);
+    enum vov_status status = r != NULL && w.order != NULL
+                                 ? detect_all(model, &w, r, &err)
+                                 : err_nomem(&err, (size_t)n * sizeof *w.order);
+    mem_free(w.order);
+    if (status != VOV_OK) {
+        vov_result_free(r);
+        return give(&err, error);
+    }
+    *result = r;
+    return VOV_OK;
 }
 
 size_t vov_result_count(const vov_result *result, int image)
@@ -332,6 +359,7 @@ enum vov_status vov_set_input(vov_model *model, const char *name, const float *d
                 s.h, s.w, shape[0], shape[1], shape[2], shape[3]);
         return give(&err, error);
     }
+    model->detector.turned = false;
     const size_t n = shape_count(s);
     for (size_t i = 0; i < n; i++) {
         d->images[i] = (real)data[i];
@@ -369,7 +397,8 @@ static int find_output(const struct vov_model *m, const char *name, struct err *
 static enum vov_status get_output(struct vov_model *m, int i, const float **data, int shape[4],
                                   struct err *err)
 {
-    const struct tensor *t = m->detector.model.head.out[i];
+    const struct model *way = detector_way(&m->detector);
+    const struct tensor *t = way->head.out[i];
     const size_t n = shape_count(t->shape);
     real *numbers = mem_alloc(n, sizeof *numbers);
     if (m->output[i] == NULL) {
@@ -379,7 +408,7 @@ static enum vov_status get_output(struct vov_model *m, int i, const float **data
         mem_free(numbers);
         return err_nomem(err, n * sizeof *numbers);
     }
-    exec_get(&m->detector.model.exec, t, numbers);
+    exec_get(&way->exec, t, numbers);
     for (size_t k = 0; k < n; k++) {
         m->output[i][k] = (float)numbers[k];
     }

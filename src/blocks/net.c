@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+#include <math.h>
 #include <string.h>
 
 #define AT(field) offsetof(struct net_config, field)
@@ -26,8 +27,18 @@ const struct key_spec net_keys[] = {
     {"std", "255", KEY_REALS, AT(std), 1e-6, 1e6, NULL,
      "pixels are then divided by this: one number, or one for each channel"},
     {"bgr", "0", KEY_BOOL, AT(bgr), 0, 1, NULL, "channels in the order blue, green, red"},
-    {"fit", "stretch", KEY_ENUM, AT(fit), 0, 0, "stretch letterbox",
-     "how a picture is brought to width x height"},
+    {"fit", "stretch", KEY_ENUM, AT(fit), 0, 0, "stretch letterbox pad",
+     "how a picture is brought to width x height: drawn to it; in its shape, in the middle; or in "
+     "its "
+     "shape at the top left, of a size that short_side and long_side say, those that stand with "
+     "width and height exchanged"},
+    {"short_side", "", KEY_REALS, AT(short_side), 1, 16384, NULL,
+     "fit=pad: pixels of a picture's shorter side, the smaller of width and height unless given; "
+     "of "
+     "several, training takes one by chance for each picture, and all else the largest"},
+    {"long_side", "0", KEY_INT, AT(long_side), 0, 16384, NULL,
+     "fit=pad: most pixels of its longer side, which the shorter one yields to; 0: the larger of "
+     "width and height"},
     {"letter_box", "0", KEY_BOOL, AT(letter_box), 0, 1, NULL, "Darknet's way to say fit=letterbox"},
 
     {"norm_eps", "1e-5", KEY_REAL, AT(norm_eps), 1e-12, 1, NULL,
@@ -179,6 +190,32 @@ static enum vov_status check_pixels(const struct cfg_section *s, const struct ne
     return VOV_OK;
 }
 
+static enum vov_status check_sides(const struct cfg_section *s, struct net_config *n,
+                                   struct err *err)
+{
+    const int less = n->width < n->height ? n->width : n->height;
+    const int more = n->width < n->height ? n->height : n->width;
+
+    if (n->fit != FIT_PAD && (n->short_side.n > 0 || n->long_side > 0)) {
+        return err_at(err, place_of(s, n->short_side.n > 0 ? "short_side" : "long_side"), VOV_ECFG,
+                      "[net] short_side and long_side belong to fit=pad");
+    }
+    for (int i = 0; i < n->short_side.n; i++) {
+        if (n->short_side.v[i] > less || n->short_side.v[i] != floor(n->short_side.v[i])) {
+            return err_at(err, place_of(s, "short_side"), VOV_ECFG,
+                          "[net] short_side=%g must be a whole number of at most %d, the shorter "
+                          "side of the input",
+                          n->short_side.v[i], less);
+        }
+    }
+    if (n->long_side > more) {
+        return err_at(err, place_of(s, "long_side"), VOV_ECFG,
+                      "[net] long_side=%d must be at most %d, the longer side of the input",
+                      n->long_side, more);
+    }
+    return VOV_OK;
+}
+
 static enum vov_status check_steps(const struct cfg_section *s, const struct net_config *n,
                                    struct err *err)
 {
@@ -237,5 +274,6 @@ enum vov_status net_check(const struct cfg_section *s, struct net_config *n, str
     take_darknets(s, n);
     TRY(check_batch(s, n, err));
     TRY(check_pixels(s, n, err));
+    TRY(check_sides(s, n, err));
     return check_steps(s, n, err);
 }

@@ -7,7 +7,7 @@
 #include "cfg/keys.h"
 
 enum lr_policy { LR_CONSTANT, LR_STEP, LR_STEPS, LR_EXP, LR_POLY, LR_SIGMOID, LR_COSINE };
-enum fit { FIT_STRETCH, FIT_LETTERBOX };
+enum fit { FIT_STRETCH, FIT_LETTERBOX, FIT_PAD };
 enum precision { PRECISION_FP32, PRECISION_FP16, PRECISION_BF16 };
 
 struct net_config {
@@ -17,8 +17,11 @@ struct net_config {
     /* Pixels: 0..255 values minus mean, divided by std, R G B unless bgr. */
     struct real_list mean, std;
     bool bgr;
-    int fit;         /* enum fit: how a picture is brought to width x height */
-    bool letter_box; /* Darknet's word for FIT_LETTERBOX */
+    int fit;                     /* enum fit: how a picture is brought to width x height */
+    bool letter_box;             /* Darknet's word for FIT_LETTERBOX */
+    struct real_list short_side; /* of FIT_PAD: pixels of a picture's shorter side. Several:
+                                    training takes one of them by chance, all else the largest */
+    int long_side;               /* of FIT_PAD: most pixels of its longer side */
 
     /* Norms of the whole net. */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */

@@ -81,6 +81,7 @@ static struct model_options options_of(const struct bench_plan *p)
                                   .batch = p->batch,
                                   .width = p->size.width,
                                   .height = p->size.height,
+                                  .one_way = true, /* its pictures are wide */
                                   .set = p->set->v,
                                   .n_set = p->set->n,
                                   .log = p->log};

@@ -75,7 +75,8 @@ static enum vov_status take_answer(struct detector *d, const struct dataset *dat
     if (score == NULL) {
         return err_nomem(err, (size_t)n * sizeof *score);
     }
-    exec_get_image(&d->model.exec, d->model.head.out[0], i, score);
+    struct model *m = detector_way(d);
+    exec_get_image(&m->exec, m->head.out[0], i, score);
     while (truth < n && map[truth] != label) {
         truth++;
     }
@@ -135,8 +136,8 @@ static enum vov_status measure(const struct detector *d, const struct dataset *d
 
 struct dataset_options evaluate_data(const struct model *m, const struct log *log)
 {
-    return (struct dataset_options){.masks = m->head.mask_side > 0 ? MASKS_KEEP : MASKS_DROP,
-                                    .log = log};
+    const bool masks = m->head.mask_side > 0 || m->head.truth_masks != NULL;
+    return (struct dataset_options){.masks = masks ? MASKS_KEEP : MASKS_DROP, .log = log};
 }
 
 /* Whether a network and a data set are for each other; *map as match_classes fills it, to be freed

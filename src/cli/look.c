@@ -16,6 +16,7 @@ static enum vov_status one_batch(const struct look *l, struct detector *d, const
     const struct shape s = d->model.input->shape;
 
     memcpy(d->images, b->images, shape_count((struct shape){b->n, s.c, s.h, s.w}) * sizeof(real));
+    d->turned = b->turned;
     memcpy(d->where, b->where, (size_t)b->n * sizeof *b->where);
     TRY(detector_run(d, err));
     return l->take(l->user, d, b, err);
@@ -26,6 +27,7 @@ enum vov_status look_over(const struct look *l, struct detector *d, const struct
 {
     const struct loader_options opt = {.pixels = d->pixels,
                                        .batch = d->batch,
+                                       .both_ways = d->model.turned != NULL,
                                        .workers = l->workers,
                                        .log = l->log,
                                        .max_skipped = data->n};

@@ -216,6 +216,7 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
     struct target to = {out->planes, row, plane, 0, 0, px->width, px->height, false};
+    struct pixels size = *px;
     const struct distortion d = distort_choose(&a->distort, r);
     const struct window canvas = expand(a, r, img);
     const struct window w = crop(a, r, it, canvas);
@@ -223,8 +224,11 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
         a->any_resize ? (enum resample)rng_int(r, RESAMPLE_KINDS) : RESAMPLE_LINEAR;
 
     to.mirror = rng_uniform(r) < a->flip;
-    if (px->letterbox) {
-        target_letterbox(w.width, w.height, px, &to);
+    if (a->n_short_sides > 0) {
+        size.short_side = (int)a->short_side[rng_int(r, a->n_short_sides)];
+    }
+    target_fit(w.width, w.height, &size, &to);
+    if (to.width != px->width || to.height != px->height) {
         memset(out->planes, 0, 3 * plane * sizeof *out->planes);
     }
     *out->where = placing_of(&w, &to);

@@ -13,8 +13,10 @@ struct augment {
     struct distort_options distort;
     double expand, crop, flip; /* probabilities; 0 switches off, crop 1 is SSD's */
     double max_expand;         /* 4 */
-    int pad_crop;    /* of pictures with a label: most pixels of the input that they are moved by */
-    bool any_resize; /* one of five interpolations by chance, as SSD; else bilinear */
+    int pad_crop; /* of pictures with a label: most pixels of the input that they are moved by */
+    const double *short_side; /* [n_short_sides] one by chance rather than that of the pixels */
+    int n_short_sides;        /* 0: no choice */
+    bool any_resize;          /* one of five interpolations by chance, as SSD; else bilinear */
 };
 
 /* Where a training picture goes. */

@@ -54,7 +54,12 @@ struct pixels {
     int width, height;
     double mean[3], std[3]; /* of 0..255 values, in the order R G B (or B G R with bgr) */
     bool bgr, letterbox;
+    int short_side, long_side; /* not 0: a picture keeps its shape, with its shorter side of that
+                                  size, or less lest the longer one pass long_side; it lies in the
+                                  input's top left corner */
 };
+/* Of an input whose width and height have changed places. */
+struct pixels pixels_turned(const struct pixels *px);
 
 /* Where the picture lies in the input: input = picture * scale + offset, in pixels, and which part
  * of the input it fills; what is outside is padding. */
@@ -69,7 +74,8 @@ struct placing placing_whole(int width, int height);
 void placing_extent(const struct placing *at, int width, int height, real out[4]);
 
 /* Resizes (bilinear, half-pixel centres, clamped: OpenCV's INTER_LINEAR) into planes [3][h][w] of
- * normalised numbers; a letterbox is filled with the mean. VOV_ENOMEM leaves the planes zero. */
+ * normalised numbers; what is not of the picture is filled with the mean. VOV_ENOMEM leaves the
+ * planes zero. */
 enum vov_status image_fit(const struct image *img, const struct pixels *px, real *planes,
                           struct placing *where);
 

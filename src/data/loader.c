@@ -1,12 +1,13 @@
 /*
- * loader.c - see loader.h. Pictures are numbered: picture g of a run is place g % batch of batch
- * g / batch. Workers take the numbers in turn and fill places of a ring of batches; the consumer
- * waits for the batch whose turn it is. An epoch is as many whole batches as the data set gives, in
- * an order shuffled by (seed, epoch); what is left over sits that epoch out.
+ * loader.c - see loader.h. Places are numbered: place g of a run is place g % batch of batch g /
+ * batch. Workers take the numbers in turn and fill places of a ring of batches; the consumer waits
+ * for the batch whose turn it is. Which picture stands in which place of an epoch is order.c's to
+ * say.
  */
 #include "loader.h"
 
 #include "base/mem.h"
+#include "order.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -24,7 +25,8 @@ struct slot {
 
 /* What a worker has for itself. */
 struct worker {
-    int *item; /* [n] the order of `epoch` */
+    int *item; /* [batches * batch] the order of `epoch` */
+    int *scratch;
     long epoch;
     struct image img; /* the picture it is at; its memory serves for the next one */
 };
@@ -32,10 +34,13 @@ struct worker {
 struct loader {
     const struct dataset *d;
     struct loader_options opt;
-    long per_epoch; /* batches */
-    size_t planes;  /* numbers of one picture */
-    size_t truth;   /* numbers of its truth */
-    size_t masks;   /* numbers of its masks */
+    struct order order;
+    uint8_t *stands;      /* [n] for order; NULL where pictures do not keep their shape */
+    struct pixels way[2]; /* of inputs that lie as the options say, or are turned */
+    long per_epoch;       /* batches */
+    size_t planes;        /* numbers of one picture */
+    size_t truth;         /* numbers of its truth */
+    size_t masks;         /* numbers of its masks */
     struct slot slot[DEPTH];
     pthread_t *thread;
     int n_threads;
@@ -56,25 +61,31 @@ long loader_batches(const struct loader *l)
     return l->per_epoch;
 }
 
-/* What place g holds: the item, and the epoch for its random key. -1: past an evaluation's end. */
-static int item_at(const struct loader *l, struct worker *w, long g, long *epoch)
+/* Brings the worker to the epoch of a batch. */
+static void take_order(const struct loader *l, struct worker *w, long epoch)
 {
-    const long batch = g / l->opt.batch, place = g % l->opt.batch;
+    if (w->epoch != epoch) {
+        order_fill(&l->order, epoch, w->item, w->scratch);
+        w->epoch = epoch;
+    }
+}
 
-    if (!l->opt.train) {
-        *epoch = 0;
-        return g < l->d->n ? (int)g : -1;
-    }
-    *epoch = batch / l->per_epoch;
-    if (w->epoch != *epoch) {
-        struct rng r = rng_open(l->opt.seed, RNG_ORDER, (uint64_t)*epoch, 0);
-        for (int i = 0; i < l->d->n; i++) {
-            w->item[i] = i;
-        }
-        rng_shuffle(&r, w->item, l->d->n);
-        w->epoch = *epoch;
-    }
-    return (int)((batch % l->per_epoch * l->opt.batch + place) % l->d->n);
+/* An evaluation is one epoch long. */
+static long epoch_of(const struct loader *l, long batch)
+{
+    return l->opt.train ? batch / l->per_epoch : 0;
+}
+
+/* Where place g stands in the order of its epoch. */
+static long at_of(const struct loader *l, long g)
+{
+    return g % (l->per_epoch * l->opt.batch);
+}
+
+/* The kind of a batch: whether its pictures stand. */
+static bool stands(const struct loader *l, int item)
+{
+    return item >= 0 && l->stands != NULL && l->stands[item] != 0;
 }
 
 /* Called with the mutex held. */
@@ -170,10 +181,10 @@ static enum vov_status read_picture(struct loader *l, int item, struct image *im
     return status;
 }
 
-static enum vov_status prepare(const struct loader *l, int item, long epoch,
-                               const struct image *img, struct batch *b, int place, struct err *err)
+static enum vov_status prepare(const struct loader *l, int item, const struct image *img,
+                               struct batch *b, int place, struct err *err)
 {
-    const struct pixels *px = &l->opt.pixels;
+    const struct pixels *px = &l->way[b->turned];
     const struct item *it = &l->d->item[item];
     real *planes = b->images + (size_t)place * l->planes;
     real *truth = b->truth + (size_t)place * l->truth;
@@ -185,7 +196,7 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
         truth[0] = (real)it->label;
     }
     if (l->opt.train) {
-        struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)epoch, (uint64_t)item);
+        struct rng r = rng_open(l->opt.seed, RNG_AUGMENT, (uint64_t)b->epoch, (uint64_t)item);
         const struct sample out = {planes,
                                    truth,
                                    l->masks > 0 ? b->masks + (size_t)place * l->masks : NULL,
@@ -201,67 +212,89 @@ static enum vov_status prepare(const struct loader *l, int item, long epoch,
                : err_nomem(err, l->planes * sizeof *planes);
 }
 
-/* Fills one place. A picture that cannot be read is replaced by the next of the epoch's order
- * (training) or left zero. *skipped counts them. */
+/* A picture of an evaluation that cannot be read. */
+static void leave_empty(const struct loader *l, int item, struct batch *b, int place)
+{
+    b->item[place] = item;
+    b->width[place] = b->height[place] = 0;
+    b->where[place] = placing_whole(l->way[b->turned].width, l->way[b->turned].height);
+    memset(b->images + (size_t)place * l->planes, 0, l->planes * sizeof *b->images);
+}
+
+/* Fills one place. A picture that cannot be read is replaced by the next of its kind in the epoch's
+ * order (training) or left zero. *skipped counts them. */
 static enum vov_status fill_place(struct loader *l, struct worker *w, long g, int *skipped,
                                   struct err *err)
 {
     struct batch *b = &l->slot[g / l->opt.batch % DEPTH].b;
-    const int place = (int)(g % l->opt.batch), n = l->d->n;
-    long epoch;
-    const int at = item_at(l, w, g, &epoch);
+    const int place = (int)(g % l->opt.batch);
+    const long places = l->per_epoch * l->opt.batch, at = at_of(l, g);
 
-    for (int tries = 0; tries < (l->opt.train ? n : 1); tries++) {
-        const int item = l->opt.train ? w->item[(at + tries) % n] : at;
+    take_order(l, w, epoch_of(l, g / l->opt.batch));
+    const int wanted = w->item[at];
+    if (wanted < 0) {
+        return VOV_OK; /* the end of an evaluation's batch */
+    }
+    for (long tries = 0; tries < (l->opt.train ? places : 1); tries++) {
+        const int item = w->item[(at + tries) % places];
+        if (stands(l, item) != stands(l, wanted)) {
+            continue;
+        }
         const enum vov_status read = read_picture(l, item, &w->img, err);
-
         if (read == VOV_ENOMEM) {
             return read;
         }
         if (read == VOV_OK) {
-            return prepare(l, item, epoch, &w->img, b, place, err);
+            return prepare(l, item, &w->img, b, place, err);
         }
         ++*skipped;
     }
     if (l->opt.train) {
-        return err_set(err, VOV_EFORMAT, "%s: none of its %d pictures can be read", l->d->path, n);
+        return err_set(err, VOV_EFORMAT, "%s: none of its %d pictures can be read", l->d->path,
+                       l->d->n);
     }
-    b->item[place] = at;
-    b->width[place] = b->height[place] = 0;
-    b->where[place] = placing_whole(l->opt.pixels.width, l->opt.pixels.height);
-    memset(b->images + (size_t)place * l->planes, 0, l->planes * sizeof *b->images);
+    leave_empty(l, wanted, b, place);
     return VOV_OK;
 }
 
-/* Whether picture g may be worked on: the ring must have room, the evaluation must have it. */
+/* Whether place g may be worked on: the ring must have room, the evaluation must have it. */
 static bool may_take(const struct loader *l, long g)
 {
-    const long first_held = l->taken - (l->lent ? 1 : 0);
+    const long first_held = l->taken - (l->lent ? 1 : 0), batch = g / l->opt.batch;
 
-    return g / l->opt.batch < first_held + DEPTH && (l->opt.train || g < l->d->n);
+    return batch < first_held + DEPTH && (l->opt.train || batch < l->per_epoch);
 }
 
 /* The first place of a batch prepares its slot. Called with the mutex held. */
-static void begin_batch(struct loader *l, long number)
+static void begin_batch(struct loader *l, struct worker *w, long number)
 {
     struct slot *s = &l->slot[number % DEPTH];
-    const long left = l->d->n - number * l->opt.batch;
+    const int *item = w->item + at_of(l, number * l->opt.batch);
 
+    take_order(l, w, epoch_of(l, number));
     s->b.number = number;
-    s->b.epoch = l->opt.train ? (int)(number / l->per_epoch) : 0;
-    s->b.n = !l->opt.train && left < l->opt.batch ? (int)left : l->opt.batch;
+    s->b.epoch = (int)epoch_of(l, number);
+    s->b.turned =
+        l->stands != NULL && stands(l, item[0]) != (l->opt.pixels.height > l->opt.pixels.width);
+    s->b.n = 0;
+    while (s->b.n < l->opt.batch && item[s->b.n] >= 0) {
+        s->b.n++;
+    }
     s->b.skipped = 0;
-    s->missing = s->b.n;
+    s->missing = l->opt.batch;
 }
 
 static void *work(void *arg)
 {
     struct loader *l = arg;
-    struct worker w = {.item = mem_alloc((size_t)l->d->n, sizeof(int)), .epoch = -1};
+    const size_t places = (size_t)l->per_epoch * (size_t)l->opt.batch;
+    const size_t n = (size_t)l->d->n + 2 * (size_t)l->opt.batch;
+    struct worker w = {
+        .item = mem_alloc(places, sizeof(int)), .scratch = mem_alloc(n, sizeof(int)), .epoch = -1};
     struct err err = {0};
 
-    if (w.item == NULL) {
-        err_nomem(&err, (size_t)l->d->n * sizeof(int));
+    if (w.item == NULL || w.scratch == NULL) {
+        err_nomem(&err, (places + n) * sizeof(int));
     }
     pthread_mutex_lock(&l->mutex);
     while (!l->stop && l->failed.code == VOV_OK && err.code == VOV_OK) {
@@ -272,7 +305,7 @@ static void *work(void *arg)
         }
         l->next++;
         if (g % l->opt.batch == 0) {
-            begin_batch(l, g / l->opt.batch);
+            begin_batch(l, &w, g / l->opt.batch);
         }
         pthread_mutex_unlock(&l->mutex);
         int skipped = 0;
@@ -289,6 +322,7 @@ static void *work(void *arg)
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->mutex);
     mem_free(w.item);
+    mem_free(w.scratch);
     image_free(&w.img);
     return NULL;
 }
@@ -356,6 +390,24 @@ static enum vov_status fill_loader(struct loader *l, struct err *err)
     return start_workers(l, err);
 }
 
+/* By the sizes that the data gives, else by the head of the file; one that cannot be read will be
+ * named when its turn comes. */
+static enum vov_status find_standing(struct loader *l, struct err *err)
+{
+    l->stands = mem_alloc((size_t)l->d->n, sizeof *l->stands);
+    if (l->stands == NULL) {
+        return err_nomem(err, (size_t)l->d->n);
+    }
+    for (int i = 0; i < l->d->n; i++) {
+        const struct item *it = &l->d->item[i];
+        int w = it->width, h = it->height;
+        if (w > 0 || image_size(it->path, &w, &h, NULL) == VOV_OK) {
+            l->stands[i] = h > w;
+        }
+    }
+    return VOV_OK;
+}
+
 enum vov_status loader_open(const struct dataset *d, const struct loader_options *opt,
                             long first_batch, struct loader **out, struct err *err)
 {
@@ -374,13 +426,16 @@ enum vov_status loader_open(const struct dataset *d, const struct loader_options
     l->planes = 3 * (size_t)opt->pixels.width * (size_t)opt->pixels.height;
     l->truth = d->labels ? 1 : (size_t)opt->max_boxes * 5;
     l->masks = (size_t)opt->max_boxes * (size_t)opt->mask_side * (size_t)opt->mask_side;
-    l->per_epoch = opt->train ? d->n / opt->batch : (d->n + opt->batch - 1) / opt->batch;
-    l->per_epoch = l->per_epoch > 0 ? l->per_epoch : 1;
+    l->way[0] = opt->pixels;
+    l->way[1] = pixels_turned(&opt->pixels);
     l->taken = first_batch;
     l->next = first_batch * opt->batch;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);
-    const enum vov_status status = fill_loader(l, err);
+    enum vov_status status = opt->both_ways ? find_standing(l, err) : VOV_OK;
+    l->order = (struct order){d->n, opt->batch, opt->train, opt->seed, l->stands};
+    l->per_epoch = order_batches(&l->order);
+    status = status == VOV_OK ? fill_loader(l, err) : status;
     if (status != VOV_OK) {
         loader_close(l);
         return status;
@@ -436,5 +491,6 @@ void loader_close(struct loader *l)
     pthread_mutex_destroy(&l->mutex);
     mem_free(l->thread);
     mem_free(l->state);
+    mem_free(l->stands);
     mem_free(l);
 }

@@ -13,6 +13,7 @@ struct batch {
     int n;       /* images: the last batch of an evaluation may be short */
     long number; /* from 0, over all epochs */
     int epoch;
+    bool turned;  /* the input's width and height have changed places; see both_ways */
     real *images; /* [n, 3, h, w] */
     real *truth;  /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
     real *masks;  /* in training, where asked for: [n, max_boxes, mask_side, mask_side], see
@@ -27,9 +28,11 @@ struct batch {
 struct loader_options {
     struct pixels pixels;
     int batch, max_boxes;
-    int mask_side; /* of the objects' masks; 0: they are not wanted */
-    int workers;   /* threads; 0: one */
-    bool train;    /* shuffle, augment, endless, whole batches; else once through, in order */
+    int mask_side;  /* of the objects' masks; 0: they are not wanted */
+    int workers;    /* threads; 0: one */
+    bool both_ways; /* pictures that lie the other way than the input get batches of their own, with
+                       an input that is turned */
+    bool train;     /* shuffle, augment, endless, whole batches; else once through, in order */
     uint64_t seed;
     struct augment augment;
     const struct log *log;

@@ -342,14 +342,31 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
     return ok ? VOV_OK : VOV_ENOMEM;
 }
 
-void target_letterbox(int width, int height, const struct pixels *px, struct target *to)
+void target_fit(int width, int height, const struct pixels *px, struct target *to)
 {
-    const double scale = fmin((double)px->width / width, (double)px->height / height);
+    const int less = width < height ? width : height, more = width < height ? height : width;
+    double scale = fmin((double)px->width / width, (double)px->height / height);
 
+    if (px->short_side > 0) {
+        scale = fmin(scale, fmin((double)px->short_side / less, (double)px->long_side / more));
+    } else if (!px->letterbox) {
+        return; /* `to` is the whole input */
+    }
     to->width = clamp((int)lround(width * scale), 1, px->width);
     to->height = clamp((int)lround(height * scale), 1, px->height);
-    to->x = (px->width - to->width) / 2;
-    to->y = (px->height - to->height) / 2;
+    if (px->short_side == 0) {
+        to->x = (px->width - to->width) / 2;
+        to->y = (px->height - to->height) / 2;
+    }
+}
+
+struct pixels pixels_turned(const struct pixels *px)
+{
+    struct pixels turned = *px;
+
+    turned.width = px->height;
+    turned.height = px->width;
+    return turned;
 }
 
 struct placing placing_of(const struct window *from, const struct target *to)
@@ -388,9 +405,7 @@ enum vov_status image_fit(const struct image *img, const struct pixels *px, real
     const struct window all = {0, 0, img->width, img->height};
     struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
 
-    if (px->letterbox) {
-        target_letterbox(img->width, img->height, px, &to);
-    }
+    target_fit(img->width, img->height, px, &to);
     *where = placing_of(&all, &to);
     if (to.width != px->width || to.height != px->height) {
         memset(planes, 0, 3 * plane * sizeof *planes);

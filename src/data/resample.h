@@ -41,8 +41,9 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
 /* Where a window's pixels come to lie, were it not for the mirror. */
 struct placing placing_of(const struct window *from, const struct target *to);
 
-/* The part of the input for a letterbox: the largest size of the shape width x height that goes
- * into it, in whole pixels, in its middle. */
-void target_letterbox(int width, int height, const struct pixels *px, struct target *to);
+/* The part of the input that a picture of width x height is brought to: all of it; or of a
+ * letterbox the largest size of its shape that goes into it, in its middle; or the size that
+ * short_side and long_side say, where that goes into it. */
+void target_fit(int width, int height, const struct pixels *px, struct target *to);
 
 #endif

@@ -59,10 +59,9 @@ static void write_constants(struct exec *e)
     }
 }
 
-static enum vov_status open_memory(struct exec *e, const struct plan_options *opt, struct err *err)
+static enum vov_status make_plan(struct exec *e, const struct plan_options *opt, struct err *err)
 {
     struct graph *g = e->g;
-    const struct backend_ops *ops = e->be->ops;
 
     if (opt->copy) {
         graph_alias_none(g);
@@ -72,20 +71,32 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
     if (graph_grad_modes(g) != VOV_OK) {
         return err_nomem(err, (size_t)g->n_tensors);
     }
-    TRY(plan_build(g, e->be, opt, &e->plan, err));
+    return plan_build(g, e->be, opt, &e->plan, err);
+}
+
+static void bind(struct exec *e)
+{
+    plan_bind(e->g, &e->plan, e->arena);
+    if (debug_on(DEBUG_POISON)) {
+        fill_nan(e, e->arena, e->plan.arena_bytes);
+    }
+    write_constants(e);
+}
+
+static enum vov_status open_memory(struct exec *e, const struct plan_options *opt, struct err *err)
+{
+    const struct backend_ops *ops = e->be->ops;
+
+    TRY(make_plan(e, opt, err));
     TRY(check_memory(e, err));
-    TRY(params_open(g, e->be, &e->params, err));
+    TRY(params_open(e->g, e->be, &e->params, err));
     e->arena = ops->alloc(e->be, e->plan.arena_bytes + 1);
     e->scratch = ops->alloc(e->be, e->plan.scratch_bytes + 1);
     e->packs = ops->alloc(e->be, e->plan.pack_bytes + 1);
     if (e->arena == NULL || e->scratch == NULL || e->packs == NULL) {
         return err_nomem(err, e->plan.arena_bytes + e->plan.scratch_bytes + e->plan.pack_bytes);
     }
-    plan_bind(g, &e->plan, e->arena);
-    if (debug_on(DEBUG_POISON)) {
-        fill_nan(e, e->arena, e->plan.arena_bytes);
-    }
-    write_constants(e);
+    bind(e);
     return VOV_OK;
 }
 
@@ -100,14 +111,59 @@ enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan
     return status;
 }
 
+/* A block of at least `need` bytes where there was one of `have`. */
+static bool enlarge(struct backend *be, void **block, size_t have, size_t need)
+{
+    if (need > have) {
+        be->ops->release(be, *block);
+        *block = be->ops->alloc(be, need + 1);
+    }
+    return *block != NULL;
+}
+
+static enum vov_status join_memory(struct exec *e, const struct plan_options *opt, struct err *err)
+{
+    struct exec *f = e->first;
+
+    TRY(make_plan(e, opt, err));
+    TRY(params_share(e->g, &f->params, &e->params, err));
+    e->packs = e->be->ops->alloc(e->be, e->plan.pack_bytes + 1);
+    if (e->packs == NULL || !enlarge(e->be, &f->arena, f->plan.arena_bytes, e->plan.arena_bytes) ||
+        !enlarge(e->be, &f->scratch, f->plan.scratch_bytes, e->plan.scratch_bytes)) {
+        return err_nomem(err, e->plan.arena_bytes + e->plan.scratch_bytes + e->plan.pack_bytes);
+    }
+    e->arena = f->arena;
+    e->scratch = f->scratch;
+    bind(e);
+    bind(f); /* its arena may be another now */
+    f->last = f;
+    f->second = e;
+    return VOV_OK;
+}
+
+enum vov_status exec_open_second(struct graph *g, struct exec *first,
+                                 const struct plan_options *opt, struct exec *e, struct err *err)
+{
+    *e = (struct exec){.g = g, .be = first->be, .gain = 1, .first = first};
+    const enum vov_status status = join_memory(e, opt, err);
+    if (status != VOV_OK) {
+        exec_close(e);
+    }
+    return status;
+}
+
 void exec_close(struct exec *e)
 {
     if (e->be != NULL) {
         tape_close(e->be, &e->forward);
         tape_close(e->be, &e->backward);
         tape_close(e->be, &e->both);
-        e->be->ops->release(e->be, e->arena);
-        e->be->ops->release(e->be, e->scratch);
+        if (e->first == NULL) {
+            e->be->ops->release(e->be, e->arena);
+            e->be->ops->release(e->be, e->scratch);
+        } else {
+            e->first->second = NULL;
+        }
         e->be->ops->release(e->be, e->packs);
     }
     params_close(&e->params);
@@ -117,23 +173,59 @@ void exec_close(struct exec *e)
 
 void exec_set_gain(struct exec *e, double gain)
 {
+    if (e->second != NULL) {
+        exec_set_gain(e->second, gain);
+    }
     e->gain = (real)gain;
     tape_close(e->be, &e->backward);
     tape_close(e->be, &e->both);
 }
 
-void exec_pack(struct exec *e)
+static void pack(struct exec *e)
 {
     for (int i = 0; i < e->g->n_nodes; i++) {
         struct node *n = e->g->nodes[i];
         if (n->pack_bytes > 0) {
             n->packed = (char *)e->packs + n->pack_at;
             n->type->pack(n, e->be);
+        }
+    }
+    e->packed = true;
+}
+
+/* What the packed form has replaced. */
+static void discard(const struct exec *e)
+{
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        const struct node *n = e->g->nodes[i];
+        if (n->pack_bytes > 0) {
             e->be->ops->discard(e->be, n->param[0]->val.p,
                                 shape_count(n->param[0]->shape) * sizeof(real));
         }
     }
-    e->packed = true;
+}
+
+void exec_pack(struct exec *e)
+{
+    struct exec *first = e->first != NULL ? e->first : e;
+
+    pack(first);
+    if (first->second != NULL) {
+        pack(first->second); /* which may read weights as they are where the first does not */
+    } else {
+        discard(first);
+    }
+}
+
+/* Of two graphs in one memory: what the other one may have written over. */
+static void take_turn(struct exec *e)
+{
+    struct exec *first = e->first != NULL ? e->first : e;
+
+    if (first->second != NULL && first->last != e) {
+        write_constants(e);
+        first->last = e;
+    }
 }
 
 void exec_set(struct exec *e, const struct tensor *t, const real *host)
@@ -252,6 +344,7 @@ static enum vov_status run(struct tape *tape, struct stretch *r, uint64_t key, s
 {
     struct exec *e = r->e;
 
+    take_turn(e);
     e->be->ops->begin(e->be, key);
     if (debug_on(DEBUG_CHECK) || e->watch.fn != NULL) {
         run_steps(r); /* who looks between steps sees nothing of a recording */

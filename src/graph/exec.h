@@ -23,6 +23,9 @@ struct exec {
     void *packs; /* prepared weights, inference only */
     bool packed; /* they are filled in */
     struct exec_watch watch;
+    /* Of two graphs with the same parameters that take turns in one memory: the second's is the
+     * first's, and the first knows who ran last. NULL: alone. */
+    struct exec *first, *second, *last;
     real gain;                           /* of all gradients; see exec_set_gain */
     struct tape forward, backward, both; /* the passes, as a device may have recorded them */
 };
@@ -33,15 +36,23 @@ struct exec {
  */
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err);
+/*
+ * A second graph with the same parameters beside an open one, in its memory, which grows where that
+ * is needed: what is in the arena lasts until the other one runs or is given inputs. Before
+ * anything ran. exec_close() it first. VOV_ESHAPE: other parameters.
+ */
+enum vov_status exec_open_second(struct graph *g, struct exec *first,
+                                 const struct plan_options *opt, struct exec *e, struct err *err);
 void exec_close(struct exec *e);
 
-/* Inference, once the parameters have their values and are folded, and again after they changed:
- * brings weights into the form that the kernels work with, and gives back the memory of those that
- * nothing reads any more: their values are undefined then. The first pass does it where the caller
- * did not. */
+/* Inference, of both graphs where there are two, once the parameters have their values and are
+ * folded, and again after they changed: brings weights into the form that the kernels work with,
+ * and gives back the memory of those that nothing reads any more: their values are undefined then.
+ * The first pass does it where the caller did not. */
 void exec_pack(struct exec *e);
 
-/* Gradients are multiplied by this from the next pass on: 1 unless called. */
+/* Gradients, of both graphs where there are two, are multiplied by this from the next pass on: 1
+ * unless called. */
 void exec_set_gain(struct exec *e, double gain);
 
 /* Copies dense NCHW host numbers into an input or out of a kept tensor (its value). A pass may use

@@ -52,7 +52,9 @@ static real *take(const struct params *p, struct err *err)
     return block;
 }
 
-enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err)
+/* Everything but the blocks. */
+static enum vov_status list_params(struct graph *g, struct backend *be, struct params *p,
+                                   struct err *err)
 {
     *p = (struct params){.be = be};
     p->tensor = mem_alloc((size_t)g->n_tensors + 1, sizeof(struct tensor *));
@@ -61,6 +63,21 @@ enum vov_status params_open(struct graph *g, struct backend *be, struct params *
     }
     p->n_learn = lay_out(g, true, 0, p->tensor, &p->n);
     p->count = lay_out(g, false, p->n_learn, p->tensor, &p->n);
+    return VOV_OK;
+}
+
+static void bind(struct params *p)
+{
+    for (int i = 0; i < p->n; i++) {
+        struct tensor *t = p->tensor[i];
+        t->val = view_dense(p->val + t->offset, t->shape);
+        t->grad = view_dense(p->grad != NULL ? p->grad + t->offset : NULL, t->shape);
+    }
+}
+
+enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err)
+{
+    TRY(list_params(g, be, p, err));
     p->val = take(p, err);
     p->grad = g->training ? take(p, err) : NULL;
     p->mom = g->training ? take(p, err) : NULL;
@@ -68,17 +85,36 @@ enum vov_status params_open(struct graph *g, struct backend *be, struct params *
         params_close(p);
         return VOV_ENOMEM;
     }
-    for (int i = 0; i < p->n; i++) {
-        struct tensor *t = p->tensor[i];
-        t->val = view_dense(p->val + t->offset, t->shape);
-        t->grad = view_dense(p->grad != NULL ? p->grad + t->offset : NULL, t->shape);
+    bind(p);
+    return VOV_OK;
+}
+
+enum vov_status params_share(struct graph *g, const struct params *of, struct params *p,
+                             struct err *err)
+{
+    TRY(list_params(g, of->be, p, err));
+    p->lent = true;
+    bool same = p->n == of->n && p->count == of->count && p->n_learn == of->n_learn;
+    for (int i = 0; same && i < p->n; i++) {
+        same = strcmp(p->tensor[i]->name, of->tensor[i]->name) == 0 &&
+               p->tensor[i]->offset == of->tensor[i]->offset;
     }
+    if (!same) {
+        params_close(p);
+        return err_set(err, VOV_ESHAPE,
+                       "the network has other parameters when its input's width and height change "
+                       "places");
+    }
+    p->val = of->val;
+    p->grad = of->grad;
+    p->mom = of->mom;
+    bind(p);
     return VOV_OK;
 }
 
 void params_close(struct params *p)
 {
-    if (p->be != NULL) {
+    if (p->be != NULL && !p->lent) {
         p->be->ops->release(p->be, p->val);
         p->be->ops->release(p->be, p->grad);
         p->be->ops->release(p->be, p->mom);

@@ -15,6 +15,7 @@ struct params {
     size_t count;           /* numbers in the block */
     size_t n_learn;         /* of them, the first n_learn learn */
     real *val, *grad, *mom; /* on the device; grad and mom NULL for inference */
+    bool lent;              /* they are another's */
 };
 
 /* What params_open will take: values and, in training, gradients and momentum. */
@@ -22,6 +23,9 @@ size_t params_bytes(struct graph *g);
 
 /* Lays out the block, takes the memory and binds the graph's parameters to it. */
 enum vov_status params_open(struct graph *g, struct backend *be, struct params *p, struct err *err);
+/* The same for a graph of the same parameters, bound to those of `of`. VOV_ESHAPE: they differ. */
+enum vov_status params_share(struct graph *g, const struct params *of, struct params *p,
+                             struct err *err);
 void params_close(struct params *p);
 
 /* Fills values by each parameter's init, from (seed, its name): independent of the order. */

@@ -247,6 +247,18 @@ void detector_close(struct detector *d)
     *d = (struct detector){0};
 }
 
+bool detector_turns(const struct detector *d, int width, int height)
+{
+    const struct net_config *net = &d->model.net;
+
+    return d->model.turned != NULL && (height > width) != (net->height > net->width);
+}
+
+struct model *detector_way(struct detector *d)
+{
+    return model_way(&d->model, d->turned);
+}
+
 enum vov_status detector_put(struct detector *d, int slot, const struct image *img, struct err *err)
 {
     real *planes = d->images + image_count(d) * (size_t)slot;
@@ -254,13 +266,17 @@ enum vov_status detector_put(struct detector *d, int slot, const struct image *i
         return err_set(err, VOV_EUNSUPPORTED, "pictures have 3 channels, the net's input has %d",
                        d->model.net.channels);
     }
-    const enum vov_status status = image_fit(img, &d->pixels, planes, &d->where[slot]);
+    if (slot == 0) {
+        d->turned = detector_turns(d, img->width, img->height);
+    }
+    const struct pixels px = d->turned ? pixels_turned(&d->pixels) : d->pixels;
+    const enum vov_status status = image_fit(img, &px, planes, &d->where[slot]);
     return status == VOV_OK ? VOV_OK : err_nomem(err, image_count(d) * sizeof *planes);
 }
 
 void detector_mirror(struct detector *d)
 {
-    const struct shape s = d->model.input->shape;
+    const struct shape s = detector_way(d)->input->shape;
     real *row = d->images;
 
     for (size_t n = shape_count((struct shape){s.n, s.c, s.h, 1}); n > 0; n--, row += s.w) {
@@ -277,7 +293,7 @@ void detector_mirror(struct detector *d)
 
 void detector_send(struct detector *d)
 {
-    struct model *m = &d->model;
+    struct model *m = detector_way(d);
     exec_set(&m->exec, m->input, d->images);
     if (m->head.extent != NULL) {
         model_place(m, d->where);
@@ -288,11 +304,12 @@ void detector_send(struct detector *d)
 enum vov_status detector_run(struct detector *d, struct err *err)
 {
     detector_send(d);
-    return exec_forward(&d->model.exec, 0, err);
+    return exec_forward(&detector_way(d)->exec, 0, err);
 }
 
 enum vov_status detector_get(struct detector *d, int slot, int width, int height, double min_score,
                              struct det_list *dets, struct err *err)
 {
-    return model_detect(&d->model, slot, &d->where[slot], width, height, min_score, dets, err);
+    return model_detect(detector_way(d), slot, &d->where[slot], width, height, min_score, dets,
+                        err);
 }

@@ -12,6 +12,7 @@ struct detector {
     struct model model; /* for inference, norms folded */
     struct pixels pixels;
     int batch;
+    bool turned; /* the batch goes through model.turned, its inputs have the shape of that */
     const char **class_name; /* [n_classes] */
     long long *class_key; /* [n_classes] category ids of the data it learned from; NULL: unknown */
     int n_classes;
@@ -35,7 +36,13 @@ enum vov_status detector_of(struct detector *d, const struct model *training, in
 enum vov_status detector_take(struct detector *d, const struct model *training, struct err *err);
 void detector_close(struct detector *d);
 
-/* Brings a picture into place `slot` of the batch. */
+/* Whether a picture of that size is for model.turned. */
+bool detector_turns(const struct detector *d, int width, int height);
+/* The one that the batch goes through. */
+struct model *detector_way(struct detector *d);
+
+/* Brings a picture into place `slot` of the batch. The one in slot 0 says which way the batch lies;
+ * others are made to fit. */
 enum vov_status detector_put(struct detector *d, int slot, const struct image *img,
                              struct err *err);
 /* Turns the pictures in `images` left to right. detector_get() gives boxes of the pictures as they

@@ -261,6 +261,35 @@ static enum vov_status prepare(struct model *m, const struct model_options *opt,
                         &op_convert, err);
 }
 
+/* The same net with its width and height exchanged. */
+static enum vov_status build_turned(struct model *m, const struct model_options *opt,
+                                    struct err_list *errs)
+{
+    struct model_options how = *opt;
+    struct err err = {0};
+    struct buf text = {0};
+
+    if (m->net.fit != FIT_PAD || m->net.width == m->net.height || opt->one_way) {
+        return VOV_OK;
+    }
+    cfg_print(&m->cfg, &text);
+    m->turned = mem_alloc(1, sizeof *m->turned);
+    if (text.failed || text.p == NULL || m->turned == NULL) {
+        buf_free(&text);
+        err_nomem(&err, text.n);
+        return err_list_add(errs, &err);
+    }
+    how.width = m->net.height;
+    how.height = m->net.width;
+    how.one_way = true;
+    how.log = NULL; /* it would all be said twice */
+    how.n_set = 0;
+    const enum vov_status status =
+        model_build_text(m->cfg.path, text.p, text.n, &how, m->turned, errs);
+    buf_free(&text);
+    return status;
+}
+
 static enum vov_status build(struct model *m, const struct model_options *opt,
                              struct err_list *errs)
 {
@@ -290,7 +319,7 @@ static enum vov_status build(struct model *m, const struct model_options *opt,
     if (build_graph(m, parts, batch, &err) != VOV_OK || prepare(m, opt, &err) != VOV_OK) {
         return err_list_add(errs, &err);
     }
-    return VOV_OK;
+    return build_turned(m, opt, errs);
 }
 
 /* The text stays: the places that errs names lie in it. */
@@ -334,6 +363,20 @@ static enum vov_status take_outputs(struct model *m, struct err *err)
     return VOV_OK;
 }
 
+/* Host memory of a model whose graph is open. */
+static enum vov_status take_host(struct model *m, struct err *err)
+{
+    m->started = true;
+    if (m->head.extent != NULL) {
+        const size_t n = shape_count(m->head.extent->shape);
+        m->extent = mem_alloc(n, sizeof *m->extent);
+        if (m->extent == NULL) {
+            return err_nomem(err, n * sizeof *m->extent);
+        }
+    }
+    return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;
+}
+
 static enum vov_status check_precision(const struct model *m, const struct backend *be,
                                        struct err *err)
 {
@@ -352,21 +395,19 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
 
     TRY(check_precision(m, be, err));
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
-    m->started = true;
-    if (!m->blank) { /* else they stay zeros, in pages that nobody has touched */
-        TRY(params_init(&m->exec.params, seed, err));
+    TRY(take_host(m, err));
+    if (m->turned != NULL) {
+        TRY(exec_open_second(&m->turned->graph, &m->exec, &how, &m->turned->exec, err));
+        TRY(take_host(m->turned, err));
     }
-    if (m->head.extent != NULL) {
-        const size_t n = shape_count(m->head.extent->shape);
-        m->extent = mem_alloc(n, sizeof *m->extent);
-        if (m->extent == NULL) {
-            return err_nomem(err, n * sizeof *m->extent);
-        }
+    if (m->blank) {
+        return VOV_OK; /* zeros, in pages that nobody has touched */
     }
-    return m->head.type != NULL && m->head.type->detects ? take_outputs(m, err) : VOV_OK;
+    return params_init(&m->exec.params, seed, err);
 }
 
-void model_close(struct model *m)
+/* But for the turned one, which is closed first. */
+static void close_one(struct model *m)
 {
     if (m->started) {
         exec_close(&m->exec);
@@ -377,7 +418,21 @@ void model_close(struct model *m)
     mem_free(m->extent);
     graph_free(&m->graph);
     cfg_free(&m->cfg);
+}
+
+void model_close(struct model *m)
+{
+    if (m->turned != NULL) {
+        close_one(m->turned);
+        mem_free(m->turned);
+    }
+    close_one(m);
     *m = (struct model){0};
+}
+
+struct model *model_way(struct model *m, bool turned)
+{
+    return turned ? m->turned : m;
 }
 
 /* Nodes stand in the order of the sections that made them, and know the line of theirs. */
@@ -407,6 +462,15 @@ struct pixels model_pixels(const struct model *m)
         .letterbox = m->net.fit == FIT_LETTERBOX,
     };
 
+    if (m->net.fit == FIT_PAD) {
+        const int w = px.width, h = px.height;
+        px.short_side = m->net.short_side.n > 0 ? 0 : w < h ? w : h;
+        for (int i = 0; i < m->net.short_side.n; i++) {
+            const int side = (int)m->net.short_side.v[i];
+            px.short_side = side > px.short_side ? side : px.short_side;
+        }
+        px.long_side = m->net.long_side > 0 ? m->net.long_side : w < h ? h : w;
+    }
     for (int c = 0; c < 3; c++) {
         px.mean[c] = m->net.mean.v[c < m->net.mean.n ? c : 0];
         px.std[c] = m->net.std.v[c < m->net.std.n ? c : 0];

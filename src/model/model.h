@@ -17,9 +17,12 @@ struct model {
     struct head head;     /* type NULL: a backbone only; out[0] is the last tensor then */
     struct exec exec;     /* open after model_start */
     bool started;
-    bool blank;                   /* as in model_options */
-    bool narrow;                  /* tensors have 16 bits where net.precision says so */
-    const char **class_name;      /* [net.classes], or NULL; in cfg.mem */
+    bool blank;              /* as in model_options */
+    bool narrow;             /* tensors have 16 bits where net.precision says so */
+    const char **class_name; /* [net.classes], or NULL; in cfg.mem */
+    /* With fit=pad: the same for pictures that lie the other way, with width and height exchanged;
+     * it shares the parameters and the memory of this one. Owned; NULL: there is none. */
+    struct model *turned;
     real *host_out[HEAD_MAX_OUT]; /* owned: a detector's outputs, for its decoder */
     real *extent;                 /* owned: numbers for head.extent; NULL where there is none */
 };
@@ -31,6 +34,7 @@ struct model_options {
     bool wide;              /* fp32 whatever the cfg says: nothing will be computed */
     int batch;              /* 0: what the cfg says for training (batch / subdivisions), 1 else */
     int width, height;      /* 0: as the cfg says */
+    bool one_way;           /* no `turned`, although fit=pad */
     const char *const *set; /* n_set overrides, "section.key=value" */
     int n_set;
     const struct log *log;
@@ -55,6 +59,9 @@ void model_close(struct model *m);
 /* The first node of the neck and the head; graph.n_nodes where there is none. Nodes before it are
  * the backbone. */
 int model_head_node(const struct model *m);
+
+/* This one or `turned`. */
+struct model *model_way(struct model *m, bool turned);
 
 struct pixels model_pixels(const struct model *m);
 

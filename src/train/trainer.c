@@ -47,7 +47,7 @@ static enum vov_status not_finite(struct trainer *t, const char *what, struct er
     const struct net_config *net = &t->model->net;
     char pictures[120];
     const uint64_t key = dropout_key_of(t, net->subdivisions - 1);
-    const char *node = exec_find_nonfinite(&t->model->exec, key);
+    const char *node = exec_find_nonfinite(&t->way->exec, key);
     name_pictures(t, net->batch, pictures, sizeof pictures);
     return err_set(err, VOV_ENONFINITE,
                    "%s not finite in iteration %ld, first in %.60s; pictures: %s; rate %.3g; the "
@@ -60,8 +60,8 @@ static enum vov_status not_finite(struct trainer *t, const char *what, struct er
 /* Gets the next part of a batch ready, which may begin to cross to the device. */
 static enum vov_status make_ready(struct trainer *t, struct err *err)
 {
-    struct model *m = t->model;
     TRY(loader_next(t->loader, &t->ready, err));
+    struct model *m = model_way(t->model, t->ready->turned);
     t->ready_images = exec_stage(&m->exec, m->input, t->ready->images);
     t->ready_truth = exec_stage(&m->exec, m->head.truth, t->ready->truth);
     if (m->head.truth_masks != NULL) {
@@ -77,8 +77,8 @@ static enum vov_status make_ready(struct trainer *t, struct err *err)
 /* The batch that is ready becomes part `sub` of the update. */
 static void take_ready(struct trainer *t, int sub)
 {
-    struct model *m = t->model;
     const struct batch *b = t->ready;
+    struct model *m = t->way = model_way(t->model, b->turned);
     memcpy(t->item + (ptrdiff_t)sub * b->n, b->item, (size_t)b->n * sizeof *b->item);
     t->skipped += b->skipped;
     exec_take(&m->exec, m->input, &t->ready_images);
@@ -100,8 +100,8 @@ static struct view report_view(const struct trainer *t, int first, int n)
 /* Adds the losses of the part that ran last to the report. */
 static void add_losses(const struct trainer *t)
 {
-    const struct head *h = &t->model->head;
-    struct backend *be = t->model->exec.be;
+    const struct head *h = &t->way->head;
+    struct backend *be = t->way->exec.be;
     int at = REPORT_LOSSES;
     for (int i = 0; i < h->n_loss; i++) {
         const struct tensor *loss = h->loss[i];
@@ -121,7 +121,7 @@ static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
         TRY(make_ready(t, err));
     }
     take_ready(t, sub);
-    TRY(exec_train(&t->model->exec, dropout_key_of(t, sub), err));
+    TRY(exec_train(&t->way->exec, dropout_key_of(t, sub), err));
     add_losses(t);
     return VOV_OK;
 }
@@ -340,7 +340,10 @@ static struct loader_options loader_of(const struct trainer *t)
                     .flip = net->flip ? 0.5 : 0,
                     .max_expand = net->max_expand,
                     .pad_crop = net->pad_crop,
-                    .any_resize = true},
+                    .short_side = net->short_side.v,
+                    .n_short_sides = net->short_side.n,
+                    .any_resize = net->fit != FIT_PAD},
+        .both_ways = t->model->turned != NULL,
         .log = t->opt->log,
         .max_skipped = t->opt->data->n / 10 + 1,
     };

@@ -43,6 +43,7 @@ enum { TRAINER_MAX_PARTS = 16 };
 struct trainer {
     const struct trainer_options *opt;
     struct model *model; /* borrowed, a started training model */
+    struct model *way;   /* that one or its `turned`: which the last part of a batch went through */
     struct sgd sgd;
     struct schedule schedule;
     struct loader *loader;

@@ -253,6 +253,49 @@ START_TEST(evaluation_goes_through_in_order)
 }
 END_TEST
 
+/* Wide pictures and one that stands, in inputs that lie as they do, of sizes by chance: the picture
+ * keeps its shape and is at the top left. */
+START_TEST(pictures_keep_their_shape)
+{
+    static const double sides[] = {16, 24, 32};
+    const struct dataset d = make_set(false);
+    struct loader_options opt = options(3);
+    struct loader *l = NULL;
+    struct err err = {0};
+    struct image turned = {.width = 40, .height = 80};
+    int wide = 0, tall = 0, of_side[3] = {0};
+
+    turned.rgb = mem_alloc(40 * 80, 3);
+    ck_assert_int_eq(image_write(path[3], &turned, &err), VOV_OK);
+    image_free(&turned);
+    opt.pixels.short_side = 32;
+    opt.pixels.long_side = 40;
+    opt.augment = (struct augment){.short_side = sides, .n_short_sides = 3, .flip = 0.5};
+    opt.both_ways = true;
+    ck_assert_int_eq(loader_open(&d, &opt, 0, &l, &err), VOV_OK);
+    ck_assert_int_eq(loader_batches(l), 1 + 4);
+    for (int i = 0; i < 20; i++) {
+        const struct batch *b = next(l);
+        for (int k = 0; k < b->n; k++) {
+            const struct placing *at = &b->where[k];
+            const int shorter = b->turned ? at->width : at->height;
+            ck_assert_int_eq(b->item[k] == 3, b->turned);
+            ck_assert(at->x == 0 && at->y == 0);
+            ck_assert_double_eq_tol(at->scale_x, at->scale_y, 0.03);
+            for (int s = 0; s < 3; s++) {
+                of_side[s] += shorter == (int)sides[s];
+            }
+        }
+        tall += b->turned;
+        wide += !b->turned;
+    }
+    ck_assert(tall == 4 && wide == 16);
+    ck_assert(of_side[0] > 8 && of_side[1] > 3 && of_side[2] > 8);
+    loader_close(l);
+    remove_set();
+}
+END_TEST
+
 /* Bounds of the pixels that are nearer to white than to the ground, in parts of the input. */
 static bool white_bounds(const real *plane, int w, int h, double b[4])
 {
@@ -321,10 +364,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        workers_and_resuming_change_nothing, an_epoch_has_each_picture_once,
-        too_many_bad_pictures_end_the_run,   bad_pictures_are_named_once,
-        evaluation_goes_through_in_order,    boxes_follow_pixels_stretched,
-        boxes_follow_pixels_letterboxed,     NULL};
+    const TTest *const tests[] = {workers_and_resuming_change_nothing,
+                                  an_epoch_has_each_picture_once,
+                                  too_many_bad_pictures_end_the_run,
+                                  bad_pictures_are_named_once,
+                                  pictures_keep_their_shape,
+                                  evaluation_goes_through_in_order,
+                                  boxes_follow_pixels_stretched,
+                                  boxes_follow_pixels_letterboxed,
+                                  NULL};
     return run_tests("loader", tests);
 }
