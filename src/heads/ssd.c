@@ -222,5 +222,6 @@ const struct section_type section_ssd = {
     .doc = "SSD's head: priors of several sizes and ratios on each level, their boxes and classes.",
     .keys = ssd_table,
     .keys_size = sizeof(struct ssd_keys),
+    .head = true,
     .build = ssd_build,
 };

@@ -30,6 +30,8 @@ static const struct row {
     {"cfg/detect/refinedet512-resnet101.cfg", 82451588, 82.452, 84.416, 0, 16320},
     {"cfg/detect/refinedet512-densenet201.cfg", 56127428, 56.127, 0, 0, 16320},
     {"cfg/detect/refinedet512-densenet161.cfg", 66755204, 66.755, 0, 0, 16320},
+    {"cfg/detect/refinedet320-vovnet27s.cfg", 33264836, 33.265, 20.426, 0, 6375},
+    {"cfg/detect/dsod300-ds64-192-48-1.cfg", 14715804, 14.716, 15.080, 15.123, 8744},
     {"cfg/detect/dsod300-densenet67.cfg", 5833372, 5.833, 5.298, 5.321, 8744},
     {"cfg/detect/dsod300-vovnet27s.cfg", 5971932, 5.972, 5.663, 5.673, 8108},
     {"cfg/detect/dsod300-vovnet27s-bottleneck.cfg", 4871612, 4.872, 4.644, 4.655, 8108},
