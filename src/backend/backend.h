@@ -88,6 +88,36 @@ struct pool_desc {
     int pad; /* rows and columns before the first; the end is where the output's last window is */
 };
 
+/*
+ * Cuts regions of interest out of maps (He et al. 2017, 3): each of size x size bins is the mean of
+ * sampling x sampling bilinear samples. A region belongs to the map of level
+ * floor(4 + log2(sqrt(area) / canonical + 1e-6)), which level 2 begins where the stride is 4, cut
+ * off at the first and the last map. aligned: pixels are taken to lie at half cells, as they do;
+ * else, as the paper's code had it, at whole cells, and regions are at least a cell wide and high.
+ */
+enum { ROI_ALIGN_MAX_LEVELS = 8, ROI_ALIGN_MAX_SIZE = 64, ROI_ALIGN_MAX_SAMPLING = 8 };
+struct roi_align_desc {
+    int size, sampling;
+    bool aligned;
+    real canonical;  /* pixels: 224 */
+    int first_level; /* log2 of the first map's stride */
+    int n_levels;
+    real scale[ROI_ALIGN_MAX_LEVELS]; /* of each map: 1 / stride */
+    int rows;                         /* regions of one picture */
+    int take;                         /* the first so many of them are cut out */
+};
+
+/* Which rows of a picture's RoIs a mask head sees, and the input's size. */
+struct mask_desc {
+    int rows, take, width, height;
+};
+
+/* Two-stage detectors: see det/roi.h. */
+struct proposal_desc;
+struct rpn_desc;
+struct roi_sample_desc;
+struct roi_detect_desc;
+
 /* One kind of SSD-like loss for one set of priors: paper.md's ARM or ODM. See det/multibox.h. */
 struct multibox_desc;
 
@@ -132,7 +162,7 @@ struct backend_settings {
     size_t workspace_bytes; /* of one convolution at most; 0: the backend says */
 };
 
-/* Every entry must be filled but the last five. */
+/* Every entry must be filled but those that say "optional". */
 struct backend_ops {
     const char *name; /* "cpu", "plain", "cuda" */
     void (*close)(struct backend *be);
@@ -302,6 +332,58 @@ struct backend_ops {
     void (*multibox_bwd)(struct backend *be, const struct multibox_desc *d, struct view loc,
                          struct view conf, struct view match, const real *loss, real gain,
                          real beta_loc, struct view dloc, real beta_conf, struct view dconf);
+
+    /*
+     * Optional, all or none: two-stage detectors. rois [n*rows,5,1,1] and found [n*rows,6,1,1] are
+     * lists as in det/roi.h, logits [n,P,1,1] and deltas [n,P,4,1] those of all anchors, class
+     * logits [n*rows,C,1,1], class deltas [n*rows,4*C,1,1], truth as above, extent [n,4,1,1] what
+     * of the input is picture, in parts (see roi_extent). A region's row that is not in use gives
+     * zeros. `node` as in dropout: what choices by chance depend on beside the pass.
+     *   roi_align_bwd   adds to dmaps; p NULL: not wanted
+     *   proposals       rois from logits and deltas
+     *   rpn             match [n,P,5,1]; loss[0] = mean cross-entropy of the anchors drawn, loss[1]
+     * = smooth L1 of the objects over the number drawn, loss[2] objects, loss[3] drawn roi_sample
+     * sampled and match [n*rows,6,1,1] from rois and truth roi_loss        the same four numbers
+     * for class logits and deltas, over the rows in use roi_detect      found from rois, class
+     * logits and deltas mask_loss       target [n*take,1,h,w] and the mean cross-entropy loss[0] of
+     * logits [n*take,C,h,w] in the channel of each object's class; loss[1] objects mask_select y
+     * [n*rows,1,h,w]: probabilities of the channel of what was found
+     */
+    void (*roi_align_fwd)(struct backend *be, const struct roi_align_desc *d,
+                          const struct view *maps, struct view rois, struct view y);
+    void (*roi_align_bwd)(struct backend *be, const struct roi_align_desc *d, struct view rois,
+                          struct view dy, const struct view *dmaps);
+    size_t (*proposals_scratch)(struct backend *be, const struct proposal_desc *d, int n);
+    void (*proposals)(struct backend *be, const struct proposal_desc *d, struct view logits,
+                      struct view deltas, struct view extent, struct view rois, void *scratch);
+    size_t (*rpn_scratch)(struct backend *be, const struct rpn_desc *d, struct view truth);
+    void (*rpn_fwd)(struct backend *be, const struct rpn_desc *d, uint64_t node, struct view logits,
+                    struct view deltas, struct view truth, struct view extent, struct view match,
+                    real *loss, void *scratch);
+    void (*rpn_bwd)(struct backend *be, const struct rpn_desc *d, struct view logits,
+                    struct view deltas, struct view match, const real *loss, real gain,
+                    real beta_logits, struct view dlogits, real beta_deltas, struct view ddeltas);
+    size_t (*roi_sample_scratch)(struct backend *be, const struct roi_sample_desc *d,
+                                 struct view rois, struct view truth);
+    void (*roi_sample)(struct backend *be, const struct roi_sample_desc *d, uint64_t node,
+                       struct view rois, struct view truth, struct view sampled, struct view match,
+                       void *scratch);
+    void (*roi_loss_fwd)(struct backend *be, struct view logits, struct view deltas,
+                         struct view match, real *loss);
+    void (*roi_loss_bwd)(struct backend *be, struct view logits, struct view deltas,
+                         struct view match, const real *loss, real gain, real beta_logits,
+                         struct view dlogits, real beta_deltas, struct view ddeltas);
+    size_t (*roi_detect_scratch)(struct backend *be, const struct roi_detect_desc *d, int rows);
+    void (*roi_detect)(struct backend *be, const struct roi_detect_desc *d, struct view rois,
+                       struct view logits, struct view deltas, struct view extent,
+                       struct view found, void *scratch);
+    void (*mask_loss_fwd)(struct backend *be, const struct mask_desc *d, struct view logits,
+                          struct view rois, struct view match, struct view truth, struct view masks,
+                          struct view target, real *loss);
+    void (*mask_loss_bwd)(struct backend *be, const struct mask_desc *d, struct view logits,
+                          struct view match, struct view target, const real *loss, real gain,
+                          real beta, struct view dlogits);
+    void (*mask_select)(struct backend *be, struct view logits, struct view found, struct view y);
 
     /* On blocks of n numbers. sgd: g = scale*g + decay*w; m = momentum*m + g;
      * w -= rate*rate_factor * (nesterov ? momentum*m + g : m). */

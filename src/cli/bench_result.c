@@ -58,7 +58,9 @@ static void add_memory(struct bench_result *r, struct bench_case *c)
     size_t replaced = 0; /* weights whose memory was given back when they were packed */
     for (int i = 0; i < e->g->n_nodes; i++) {
         const struct node *n = e->g->nodes[i];
-        replaced += n->packed != NULL ? shape_count(n->param[0]->shape) * sizeof(real) : 0;
+        if (n->packed != NULL && (n->param[0]->flags & T_SHARED) == 0) {
+            replaced += shape_count(n->param[0]->shape) * sizeof(real);
+        }
     }
     const size_t numbers = p->count + (p->grad != NULL ? 2 * p->n_learn : 0);
     r->weight_bytes = numbers * sizeof(real) - replaced + e->plan.pack_bytes;

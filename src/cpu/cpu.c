@@ -38,6 +38,7 @@ void fast_entries(struct backend_ops *ops)
     fast_avgpool_entries(ops);
     fast_resize_entries(ops);
     fast_loss_entries(ops);
+    fast_roi_entries(ops);
     fast_optim_entries(ops);
     fast_peak_entries(ops);
 }

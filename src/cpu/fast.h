@@ -16,6 +16,7 @@ void fast_maxpool_entries(struct backend_ops *ops);
 void fast_avgpool_entries(struct backend_ops *ops);
 void fast_resize_entries(struct backend_ops *ops);
 void fast_loss_entries(struct backend_ops *ops);
+void fast_roi_entries(struct backend_ops *ops);
 void fast_optim_entries(struct backend_ops *ops);
 void fast_peak_entries(struct backend_ops *ops);
 

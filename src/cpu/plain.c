@@ -126,5 +126,6 @@ void plain_entries(struct backend_ops *ops)
     plain_norm_entries(ops);
     plain_pool_entries(ops);
     plain_loss_entries(ops);
+    plain_roi_entries(ops);
     plain_optim_entries(ops);
 }

@@ -14,6 +14,7 @@ void plain_conv_entries(struct backend_ops *ops);
 void plain_norm_entries(struct backend_ops *ops);
 void plain_pool_entries(struct backend_ops *ops);
 void plain_loss_entries(struct backend_ops *ops);
+void plain_roi_entries(struct backend_ops *ops);
 void plain_optim_entries(struct backend_ops *ops);
 
 /* All of them, and the name. */

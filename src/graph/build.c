@@ -58,9 +58,28 @@ struct tensor *graph_out(struct graph *g, struct node *n, struct shape shape)
     return t;
 }
 
+/* The parameter of g->share in the same place. NULL: it has none such. */
+static struct tensor *shared_param(const struct graph *g, struct node *n, struct shape s,
+                                   enum param_kind kind)
+{
+    struct tensor *t = n->n_param < g->share->n_param ? g->share->param[n->n_param] : NULL;
+
+    if (t == NULL || t->kind != kind || t->shape.n != s.n || t->shape.c != s.c ||
+        t->shape.h != s.h || t->shape.w != s.w) {
+        return NULL;
+    }
+    t->flags |= T_SHARED;
+    n->shares = true;
+    n->param[n->n_param++] = t;
+    return t;
+}
+
 struct tensor *graph_param(struct graph *g, struct node *n, const char *name, struct shape shape,
                            enum param_kind kind, struct param_init init)
 {
+    if (g->share != NULL) {
+        return shared_param(g, n, shape, kind);
+    }
     struct tensor *t = add_tensor(g, arena_printf(&g->mem, "%s/%s", n->name, name), shape, T_PARAM);
     if (t != NULL) {
         t->kind = kind;
@@ -161,6 +180,10 @@ static enum vov_status infer_node(struct graph *g, struct node *n, struct err *e
     if (g->out_of_memory) {
         return err_nomem(err, sizeof(struct tensor));
     }
+    if (g->share != NULL && n->n_param != g->share->n_param) {
+        return err_set(err, VOV_ESHAPE, "its parameters are not of the shapes of those of %s",
+                       g->share->name);
+    }
     return check_sizes(n, err);
 }
 
@@ -182,6 +205,7 @@ enum vov_status graph_add(struct graph *g, const struct op_type *type, const cha
         n->in[i] = in[i];
     }
     const enum vov_status status = infer_node(g, n, err);
+    g->share = NULL;
     if (status != VOV_OK) {
         err_locate(err, &n->at, n->name);
         return status;

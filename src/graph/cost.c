@@ -3,10 +3,11 @@
  */
 #include "graph.h"
 
+/* Shared ones count where they were made. */
 static int64_t learnable(const struct node *n)
 {
     int64_t sum = 0;
-    for (int i = 0; i < n->n_param; i++) {
+    for (int i = 0; i < n->n_param && !n->shares; i++) {
         const enum param_kind k = n->param[i]->kind;
         if (k != PARAM_MEAN && k != PARAM_VAR) {
             sum += (int64_t)shape_count(n->param[i]->shape);

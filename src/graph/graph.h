@@ -27,6 +27,9 @@ struct graph {
     bool training;      /* which kind of net is being built: infer() may add labels, losses */
     bool out_of_memory; /* an allocation failed; graph_add reports it */
     struct src_loc at;  /* the section being built: given to each new node */
+    /* Whose parameters the next node takes instead of its own, which must be of the same shapes;
+     * graph_add clears it. NULL: nobody's. Gradients of all who share one add up. */
+    const struct node *share;
 };
 
 void graph_init(struct graph *g, bool training);

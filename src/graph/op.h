@@ -21,6 +21,7 @@ enum tensor_flag {
     T_LOSS = 1 << 4,    /* a loss: backward starts here */
     T_DERIVED = 1 << 5, /* a parameter that fold_weights makes: no file has it */
     T_LEARNS = 1 << 6,  /* something before it learns */
+    T_SHARED = 1 << 7,  /* a parameter of several nodes */
 };
 
 enum param_kind { PARAM_WEIGHT, PARAM_BIAS, PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VAR };
@@ -67,7 +68,8 @@ struct node {
     int n_in;
     struct tensor *out[OP_MAX_OUT], *param[OP_MAX_PARAM];
     int n_out, n_param;
-    void *attr; /* struct conv_attr and the like, in the graph's own memory */
+    bool shares; /* its parameters are another node's */
+    void *attr;  /* struct conv_attr and the like, in the graph's own memory */
     size_t scratch_bytes;
     size_t pack_at,
         pack_bytes; /* inference: where param[0] lies prepared, in the executor's block */
@@ -101,10 +103,11 @@ struct op_type {
     unsigned saves_in, saves_out;
     void (*saves)(const struct node *n, unsigned *in, unsigned *out);
 
-    bool narrow;   /* in[] and out[0] may be 16 bits wide; else all are reals */
-    bool cheap;    /* forward may be run again before backward rather than its output be kept */
-    bool view_out; /* out[0] may be a channel slice of a wider buffer */
-    bool gathers;  /* out[0] is in[0], in[1] ... one behind the other: a concat */
+    bool narrow;    /* in[] and out[0] may be 16 bits wide; else all are reals */
+    bool cheap;     /* forward may be run again before backward rather than its output be kept */
+    bool view_out;  /* out[0] may be a channel slice of a wider buffer */
+    bool two_stage; /* it needs the device's entries for two-stage detectors */
+    bool gathers;   /* out[0] is in[0], in[1] ... one behind the other: a concat */
     /* The channel of in[0] at which out[0] begins when out[0] is nothing but a window of it, -1
      * when it is not. NULL: never. */
     int (*window)(const struct graph *g, const struct node *n);

@@ -17,7 +17,7 @@ static bool absorb_norm(struct graph *g, struct node *n, const struct node *next
     struct conv_attr *a = n->attr;
     const struct norm_attr *norm = next->attr;
     if (next->type != &op_norm || norm->groups != 0 || a->act != ACT_LINEAR || n->n_param == ALL ||
-        n->n_in > 1) {
+        n->n_in > 1 || (n->param[WEIGHT]->flags & T_SHARED) != 0) {
         return false;
     }
     if (!a->bias) {

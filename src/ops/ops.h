@@ -6,6 +6,7 @@
 #define VOV_OPS_H
 
 #include "det/multibox.h"
+#include "det/roi.h"
 #include "graph/graph.h"
 
 /* in: x. out: y. A weight init of all zeros means He's: normal, deviation sqrt(2 / fan-in). */
@@ -125,6 +126,60 @@ struct prior_rows_attr {
     int k;
 };
 extern const struct op_type op_prior_rows;
+
+/*
+ * Two-stage detectors. Lists of regions are as in det/roi.h, in tensors [n*rows, numbers, 1, 1];
+ * extent [n,4,1,1] is what of the input is picture, in parts (0 0 0 0: all of it).
+ */
+/* in: rois, then maps of several levels, the finest first, [n,c,h,w] each. out:
+ * [n*take,c,size,size] of the first `take` regions of each picture, 0: all. infer() fills d but
+ * size, sampling, aligned, canonical, first_level and scale. */
+struct roi_align_attr {
+    struct roi_align_desc d;
+    int take;
+};
+extern const struct op_type op_roi_align;
+
+/* in: logits [n,P,1,1], deltas [n,P,4,1], extent. out: regions. The anchors must live as long as
+ * the graph, here and below. */
+struct proposals_attr {
+    struct proposal_desc d;
+};
+extern const struct op_type op_proposals;
+
+/* in: logits, deltas, truth [n,T,5,1], extent. out: loss [4] (objectness, boxes, objects, anchors
+ * drawn) and match. */
+struct rpn_loss_attr {
+    struct rpn_desc d;
+};
+extern const struct op_type op_rpn_loss;
+
+/* in: regions, truth. out: regions to learn from, and what [n*rows,6,1,1]. */
+struct roi_sample_attr {
+    struct roi_sample_desc d;
+};
+extern const struct op_type op_roi_sample;
+
+/* in: logits [N,C,1,1], deltas [N,4*C,1,1], match. out: loss [4] (classes, boxes, objects, all). No
+ * settings. */
+extern const struct op_type op_roi_loss;
+
+/* in: regions, logits, deltas, extent. out: what was found [n*rows,6,1,1]. */
+struct roi_detect_attr {
+    struct roi_detect_desc d;
+};
+extern const struct op_type op_roi_detect;
+
+/* in: logits [n*take,C,h,h] of the first `take` regions of each picture, regions, match, truth, its
+ * masks [n,T,side,side]. out: loss [2] (masks, objects) and targets. infer() fills rows and take.
+ */
+struct mask_loss_attr {
+    struct mask_desc d;
+};
+extern const struct op_type op_mask_loss;
+
+/* in: logits [N,C,h,w], what was found. out: probabilities [N,1,h,w]. No settings. */
+extern const struct op_type op_mask_select;
 
 /* "relu" and the like, as cfg files and tables write them. */
 const char *act_name(enum act a);

@@ -24,6 +24,30 @@ enum vov_status count_inputs(const struct node *n, int least, int most, struct e
     return VOV_OK;
 }
 
+enum vov_status rows_expect(const struct node *n, int i, struct shape want, struct err *err)
+{
+    const struct shape s = n->in[i]->shape;
+    if (s.n != want.n || s.c != want.c || s.h != want.h || s.w != want.w) {
+        return err_set(err, VOV_ESHAPE, "%s must be %dx%dx%dx%d, but is %dx%dx%dx%d",
+                       n->in[i]->name, want.n, want.c, want.h, want.w, s.n, s.c, s.h, s.w);
+    }
+    return VOV_OK;
+}
+
+void loss_out(struct graph *g, struct node *n, int numbers)
+{
+    struct tensor *loss = graph_out(g, n, (struct shape){1, numbers, 1, 1});
+    if (loss != NULL) {
+        loss->flags |= T_LOSS | T_KEEP;
+    }
+}
+
+struct view wanted_grad(const struct node *n, int i)
+{
+    const struct view none = {0};
+    return n->gmode[i] == GRAD_NONE ? none : n->in[i]->grad;
+}
+
 enum vov_status conv_check(const struct conv_attr *a, int in_c, struct err *err)
 {
     const struct conv_desc *d = &a->d;

@@ -10,6 +10,15 @@
 enum vov_status same_shape(const struct node *n, int a, int b, struct err *err);
 enum vov_status count_inputs(const struct node *n, int least, int most, struct err *err);
 
+/* VOV_ESHAPE where input i has another shape. */
+enum vov_status rows_expect(const struct node *n, int i, struct shape want, struct err *err);
+
+/* A loss of so many numbers. */
+void loss_out(struct graph *g, struct node *n, int numbers);
+
+/* The gradient of input i; p NULL: nobody wants it. */
+struct view wanted_grad(const struct node *n, int i);
+
 /* Settings of a convolution or a transposed one that no input could mend. */
 enum vov_status conv_check(const struct conv_attr *a, int in_c, struct err *err);
 

@@ -119,6 +119,23 @@ static void sums_and_concats(struct net *net, int seed)
     want(net, slice(net, all, 3, 2));
 }
 
+/* One weight, three convolutions: at two sizes, and one behind the other. */
+static void shared_weights(struct net *net, int seed)
+{
+    struct tensor *x = conv_norm(net, source(net, 3), 4, ACT_RELU);
+    struct tensor *a = conv(net, x, 4, 3, ACT_RELU), *b, *c;
+    struct tensor *small = pool(net, x, &op_maxpool, 2, 2);
+    (void)seed;
+    net->m.graph.share = a->producer;
+    b = conv(net, a, 4, 3, ACT_RELU);
+    net->m.graph.share = a->producer;
+    c = conv(net, small, 4, 3, ACT_RELU);
+    ck_assert(b->producer->param[0] == a->producer->param[0]);
+    ck_assert(net->m.graph.share == NULL);
+    want(net, b);
+    want(net, c);
+}
+
 /* Slices that overlap, of a concat and of a slice; dropout between. */
 static void slices(struct net *net, int seed)
 {
@@ -155,6 +172,7 @@ static const struct recipe recipes[] = {
     {"concat without loss", concat_without_loss, NULL, 0},
     {"residual chain", residual_chain, NULL, 0},
     {"sums and concats", sums_and_concats, NULL, 0},
+    {"shared weights", shared_weights, NULL, 0},
     {"slices", slices, NULL, 0},
     {"cheap chain", cheap_chain, NULL, 0},
     {"osa", NULL,

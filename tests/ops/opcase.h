@@ -172,9 +172,9 @@ static double total_loss(const struct op_case *c, const struct case_net *net)
         const struct node *n = net->g.nodes[i];
         if ((n->out[0]->flags & T_LOSS) != 0) {
             const bool probe = n->type == &op_probe;
-            real v[3] = {0};
+            real v[4] = {0};
             exec_get(&net->e, n->out[0], v);
-            const double value = (double)v[0] + (n->type == &op_multibox ? (double)v[1] : 0);
+            const double value = (double)v[0] + (n->out[0]->shape.c > 2 ? (double)v[1] : 0);
             sum += value * (probe || c->weight == 0 ? 1 : c->weight);
         }
     }
