@@ -55,11 +55,13 @@ void proposals_part(const struct proposals_call *c, int part)
 {
     const struct proposal_desc *d = c->d;
     const int image = part / d->anchors.n_levels;
-    const struct box extent =
-        roi_extent(image_row(c->extent, image), d->anchors.width, d->anchors.height);
+    const struct proposal_input in = {
+        .logits = view_at(c->logits, image, 0),
+        .deltas = view_at(c->deltas, image, 0),
+        .extent = roi_extent(image_row(c->extent, image), d->anchors.width, d->anchors.height),
+    };
 
-    proposal_level(d, part % d->anchors.n_levels, view_at(c->logits, image, 0),
-                   view_at(c->deltas, image, 0), &extent, &c->list[part],
+    proposal_level(d, part % d->anchors.n_levels, &in, &c->list[part],
                    c->memory + (size_t)part * cache_lines(proposal_scratch_bytes(d)));
 }
 

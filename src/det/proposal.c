@@ -127,9 +127,8 @@ static struct standing standing_at(const struct proposal_desc *d, real *memory)
     return (struct standing){memory, memory + n, memory + 2 * n, memory + 3 * n, memory + 4 * n, 0};
 }
 
-void proposal_level(const struct proposal_desc *d, int level, const real *logits,
-                    const real *deltas, const struct box *extent, struct proposals *out,
-                    void *scratch)
+void proposal_level(const struct proposal_desc *d, int level, const struct proposal_input *in,
+                    struct proposals *out, void *scratch)
 {
     static const real one[4] = {1, 1, 1, 1};
     struct picks best = {.v = scratch, .most = d->before};
@@ -137,8 +136,9 @@ void proposal_level(const struct proposal_desc *d, int level, const real *logits
     const int room = proposal_room(d, level);
 
     for (int i = first_of(&d->anchors, level); i < d->anchors.end[level]; i++) {
-        const uint64_t key = pick_key((double)logits[i]);
-        if (!picks_refuse(&best, key) && logits[i] == logits[i]) {
+        const real x = in->logits[i];
+        const uint64_t key = pick_key((double)x);
+        if (!picks_refuse(&best, key) && x == x) { /* no NaN */
             picks_offer(&best, key, i);
         }
     }
@@ -146,13 +146,14 @@ void proposal_level(const struct proposal_desc *d, int level, const real *logits
     out->n = 0;
     for (int k = 0; k < best.n && out->n < room; k++) {
         const int i = best.v[k].index;
-        const struct box b = roi_move(&d->anchors.box[i], deltas + (size_t)i * 4, one, extent);
+        const struct box b =
+            roi_move(&d->anchors.box[i], in->deltas + (size_t)i * 4, one, &in->extent);
         const bool large = b.x1 - b.x0 > 0 && b.x1 - b.x0 >= d->min_side && b.y1 - b.y0 > 0 &&
                            b.y1 - b.y0 >= d->min_side;
         if (large && !overlaps(&s, &b, d->iou)) {
             stand(&s, &b);
             out->box[out->n] = b;
-            out->score[out->n++] = logits[i];
+            out->score[out->n++] = in->logits[i];
         }
     }
 }

@@ -56,10 +56,13 @@ struct proposals {
 int proposal_room(const struct proposal_desc *d, int level);
 size_t proposal_scratch_bytes(const struct proposal_desc *d); /* of one call */
 
-/* One level of one picture: logits and deltas [4] of all its anchors. */
-void proposal_level(const struct proposal_desc *d, int level, const real *logits,
-                    const real *deltas, const struct box *extent, struct proposals *out,
-                    void *scratch);
+/* One level of one picture: logits and deltas [4] are those of all anchors. */
+struct proposal_input {
+    const real *logits, *deltas;
+    struct box extent;
+};
+void proposal_level(const struct proposal_desc *d, int level, const struct proposal_input *in,
+                    struct proposals *out, void *scratch);
 
 /*
  * The lists of all levels of `images` pictures, [images][levels], to rows of RoIs: the best `keep`
