@@ -112,10 +112,12 @@ static int default_groups(int c)
 enum vov_status build_norm(struct builder *b, const char *name, enum norm norm, int groups,
                            enum act act, struct tensor *x, struct tensor **y, struct err *err)
 {
+    const bool group = norm == NORM_GROUP || b->net->norm == NET_NORM_GROUP;
     const int derived = groups > 0 ? groups : default_groups(x->shape.c);
     const bool apart = !act_from_output(act); /* the norm cannot undo it in the backward pass */
     const struct norm_attr a = {
-        .groups = norm == NORM_GROUP ? derived : 0,
+        .groups = group ? derived : 0,
+        .frozen = !group && b->net->norm == NET_NORM_FROZEN,
         .eps = b->net->norm_eps,
         .momentum = b->net->norm_momentum,
         .act = apart ? ACT_LINEAR : act,

@@ -41,6 +41,9 @@ const struct key_spec net_keys[] = {
      "width and height"},
     {"letter_box", "0", KEY_BOOL, AT(letter_box), 0, 1, NULL, "Darknet's way to say fit=letterbox"},
 
+    {"norm", "batch", KEY_ENUM, AT(norm), 0, 0, "batch group frozen",
+     "what each batch norm of the net is: itself, a group norm, or a scale and shift that learn no "
+     "more"},
     {"norm_eps", "1e-5", KEY_REAL, AT(norm_eps), 1e-12, 1, NULL,
      "added to the variance by every norm"},
     {"norm_momentum", "0.9", KEY_REAL, AT(norm_momentum), 0, 1, NULL,
@@ -276,4 +279,9 @@ enum vov_status net_check(const struct cfg_section *s, struct net_config *n, str
     TRY(check_pixels(s, n, err));
     TRY(check_sides(s, n, err));
     return check_steps(s, n, err);
+}
+
+int net_level(const struct net_config *n, int columns)
+{
+    return (int)lround(log2((double)n->width / columns));
 }

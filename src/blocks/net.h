@@ -7,6 +7,7 @@
 #include "cfg/keys.h"
 
 enum lr_policy { LR_CONSTANT, LR_STEP, LR_STEPS, LR_EXP, LR_POLY, LR_SIGMOID, LR_COSINE };
+enum net_norm { NET_NORM_BATCH, NET_NORM_GROUP, NET_NORM_FROZEN };
 enum fit { FIT_STRETCH, FIT_LETTERBOX, FIT_PAD };
 enum precision { PRECISION_FP32, PRECISION_FP16, PRECISION_BF16 };
 
@@ -24,6 +25,7 @@ struct net_config {
     int long_side;               /* of FIT_PAD: most pixels of its longer side */
 
     /* Norms of the whole net. */
+    int norm;                       /* enum net_norm: what a batch norm is */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
 
     int conv;      /* enum conv_alg: how 3x3 convolutions are computed */
@@ -61,6 +63,9 @@ struct net_config {
 
 extern const struct key_spec net_keys[]; /* ends with an unnamed entry */
 extern const char *const net_doc;
+
+/* Of a map of so many columns: the logarithm to base 2 of the pixels of the input for each. */
+int net_level(const struct net_config *n, int columns);
 
 /* Values that Darknet takes and we do not, refused with a reason before keys_fill. */
 enum vov_status net_refuse(const struct cfg_section *s, struct err *err);

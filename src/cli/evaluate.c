@@ -76,7 +76,7 @@ static enum vov_status take_answer(struct detector *d, const struct dataset *dat
         return err_nomem(err, (size_t)n * sizeof *score);
     }
     struct model *m = detector_way(d);
-    exec_get_image(&m->exec, m->head.out[0], i, score);
+    exec_get_rows(&m->exec, m->head.out[0], i, 1, score);
     while (truth < n && map[truth] != label) {
         truth++;
     }

@@ -258,9 +258,12 @@ void exec_take(struct exec *e, const struct tensor *t, const struct staged *s)
     e->be->ops->write_staged(e->be, t->val, s);
 }
 
-void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host)
+void exec_get_rows(const struct exec *e, const struct tensor *t, int first, int n, real *host)
 {
-    e->be->ops->read(e->be, view_image(t->val, image), host);
+    struct view rows = view_image(t->val, first);
+
+    rows.n = n;
+    e->be->ops->read(e->be, rows, host);
 }
 
 void exec_get(const struct exec *e, const struct tensor *t, real *host)

@@ -59,8 +59,8 @@ void exec_set_gain(struct exec *e, double gain);
  * an input's memory for other things once it was read: set inputs before each exec_forward(). */
 void exec_set(struct exec *e, const struct tensor *t, const real *host);
 void exec_get(const struct exec *e, const struct tensor *t, real *host);
-/* Image `image` of t only; host is its own place, not that of the batch. */
-void exec_get_image(const struct exec *e, const struct tensor *t, int image, real *host);
+/* Rows first .. first + n - 1 of t's n only; host is their own place, not that of the batch. */
+void exec_get_rows(const struct exec *e, const struct tensor *t, int first, int n, real *host);
 
 /* The two halves of exec_set: after the first the numbers may cross to the device while a pass
  * still runs. host stays as it is until the second. */

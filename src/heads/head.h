@@ -15,10 +15,10 @@ struct head_type {
     const char *name; /* "refinedet" */
     bool detects;     /* decode() gives boxes; else out[0] is class probabilities */
 
-    /* Host copies of out[], dense, laid out as the whole batch but read at one image's place
-     * only; that image's detections, boxes in parts of
-     * the input (0..1), sorted by score. min_score: lower scores are not wanted (0: the head's
-     * own threshold). */
+    /* Host copies of out[], dense, laid out as the whole batch (out[]'s n may be a multiple of its
+     * size: rows of each image) but read at one image's place only; that image's detections, boxes
+     * in parts of the input (0..1), sorted by score. min_score: lower scores are not wanted (0: the
+     * head's own threshold). */
     enum vov_status (*decode)(const struct head *h, const real *const *out, int image,
                               double min_score, struct det_list *dets, struct err *err);
 };

@@ -191,7 +191,7 @@ static enum vov_status build_part(struct builder *b, const struct part *parts, i
 /* What the caller reads afterwards, and whether there is something to train. */
 static enum vov_status finish(struct model *m, struct tensor *last, struct err *err)
 {
-    if (m->graph.training && m->head.n_loss == 0) {
+    if (m->graph.training && (m->head.n_loss == 0 || m->head.type == NULL)) {
         return err_at(err, &m->cfg.sections[m->cfg.n_sections - 1].at, VOV_ECFG,
                       "nothing to train: the network has no head such as [softmax] or [refinedet]");
     }
@@ -524,8 +524,9 @@ enum vov_status model_detect(struct model *m, int image, const struct placing *w
     }
     for (int i = 0; i < m->head.n_out; i++) {
         const struct tensor *t = m->head.out[i];
+        const int rows = t->shape.n / m->input->shape.n, first = image * rows;
         const size_t each = shape_count(t->shape) / (size_t)t->shape.n;
-        exec_get_image(&m->exec, t, image, m->host_out[i] + (size_t)image * each);
+        exec_get_rows(&m->exec, t, first, rows, m->host_out[i] + (size_t)first * each);
         out[i] = m->host_out[i];
     }
     TRY(m->head.type->decode(&m->head, out, image, min_score, dets, err));

@@ -25,6 +25,9 @@ static enum vov_status norm_infer(struct graph *g, struct node *n, struct err *e
     }
     graph_param(g, n, "gamma", each, PARAM_GAMMA, one);
     graph_param(g, n, "beta", each, PARAM_BETA, zero);
+    for (int i = 0; a->frozen && i < n->n_param; i++) {
+        n->param[i]->frozen = true;
+    }
     if (a->groups == 0) {
         graph_param(g, n, "mean", each, PARAM_MEAN, zero);
         graph_param(g, n, "var", each, PARAM_VAR, one);
@@ -32,12 +35,27 @@ static enum vov_status norm_infer(struct graph *g, struct node *n, struct err *e
     return VOV_OK;
 }
 
-/* In inference the statistics need no memory of their own. */
+/* A frozen one reads y to undo the activation, the others x and the statistics. */
+static void norm_saves(const struct node *n, unsigned *in, unsigned *out)
+{
+    const struct norm_attr *a = n->attr;
+    if (a->frozen) {
+        *in = 0;
+        *out = a->act != ACT_LINEAR;
+    }
+}
+
+/* In inference the statistics need no memory of their own. A frozen norm's backward pass wants
+ * zeros, statistics, and room for a gradient that is to be added. */
 static size_t norm_scratch(const struct node *n, struct backend *be, bool training)
 {
     const struct norm_attr *a = n->attr;
     const struct shape x = n->in[0]->shape;
     (void)be;
+    if (training && a->frozen) {
+        const size_t room = n->gmode[0] == GRAD_ADD ? shape_count(x) : 0;
+        return sizeof(real) * ((3 * (size_t)x.c + 63) / 64 * 64 + room);
+    }
     if (training) {
         return 0;
     }
@@ -58,7 +76,7 @@ static void norm_forward(const struct node *n, const struct op_ctx *ctx)
     const bool batch = a->groups == 0;
     const struct view x = n->in[0]->val;
     real *stats = ctx->training ? n->out[1]->val.p : ctx->scratch;
-    if (batch && !ctx->training) {
+    if (batch && (!ctx->training || a->frozen)) {
         ops->norm_running(ctx->be, x.c, (real)a->eps, n->param[MEAN]->val.p, n->param[VAR]->val.p,
                           stats);
     } else {
@@ -74,10 +92,39 @@ static void norm_again(const struct node *n, const struct op_ctx *ctx)
     apply(n, ctx, n->out[1]->val.p);
 }
 
+/* dx = gamma / sqrt(var + eps) * dy: a norm of dy with means and shifts of 0. */
+static void frozen_backward(const struct node *n, const struct op_ctx *ctx)
+{
+    const struct norm_attr *a = n->attr;
+    const struct backend_ops *ops = ctx->be->ops;
+    const struct view dy = n->out[0]->grad, dx = n->in[0]->grad;
+    const bool add = n->gmode[0] == GRAD_ADD;
+    const size_t c = (size_t)dy.c, lines = (3 * c + 63) / 64 * 64;
+    real *zero = ctx->scratch, *stats = zero + c;
+    struct view to = dx;
+    if (add) {
+        to = view_dense(zero + lines, n->in[0]->shape);
+        to.type = dx.type;
+    }
+    unfuse_act(n, ctx, a->act);
+    ops->block_fill(ctx->be, c, zero, 0);
+    ops->norm_running(ctx->be, dy.c, (real)a->eps, zero, n->param[VAR]->val.p, stats);
+    ops->norm_apply(ctx->be, dy, 0, stats, n->param[GAMMA]->val.p, zero, ACT_LINEAR, to);
+    if (add) {
+        ops->copy(ctx->be, to, 1, dx);
+    }
+}
+
 static void norm_backward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct norm_attr *a = n->attr;
     const struct view none = {0};
+    if (a->frozen) {
+        if (n->gmode[0] != GRAD_NONE) {
+            frozen_backward(n, ctx);
+        }
+        return;
+    }
     ctx->be->ops->norm_bwd(ctx->be, n->in[0]->val, a->groups, n->out[1]->val.p,
                            n->param[GAMMA]->val.p, n->param[BETA]->val.p, a->act, n->out[0]->grad,
                            node_beta(n, 0), n->gmode[0] == GRAD_NONE ? none : n->in[0]->grad,
@@ -95,6 +142,7 @@ const struct op_type op_norm = {
     .attr_size = sizeof(struct norm_attr),
     .saves_in = 1,
     .saves_out = 2,
+    .saves = norm_saves,
     .cheap = true,
     .view_out = true,
     .narrow = true,

@@ -30,6 +30,7 @@ struct norm_attr {
     int groups;
     double eps, momentum;
     enum act act;
+    bool frozen; /* batch norm: running statistics in training too, and nothing learns */
 };
 extern const struct op_type op_norm;
 
