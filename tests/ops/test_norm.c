@@ -19,6 +19,8 @@ static const struct op_case cases[] = {
     {"batch swish", BATCH(.act = ACT_SWISH), {{2, 2, 3, 4}}},
     {"batch of one image", BATCH(.act = ACT_RELU), {{1, 5, 4, 4}}},
     {"batch of single pixels", BATCH(.act = ACT_LINEAR), {{6, 3, 1, 1}}},
+    {"frozen batch", BATCH(.act = ACT_LINEAR, .frozen = true), {{2, 3, 4, 5}}},
+    {"frozen batch relu", BATCH(.act = ACT_RELU, .frozen = true), {{2, 3, 4, 5}}},
     {"group", GROUP(2, .act = ACT_LINEAR), {{2, 4, 3, 4}}},
     {"group relu", GROUP(3, .act = ACT_RELU), {{2, 6, 3, 3}}},
     {"group swish", GROUP(2, .act = ACT_SWISH), {{2, 4, 3, 3}}},

@@ -1,0 +1,161 @@
+/*
+ * test_maskrcnn.c - Mask R-CNN: the sizes of the paper's nets; a small one learns two pictures, and
+ * finds their boxes and masks again, with masks and without; what its sections refuse; and that a
+ * device which lacks its operations is refused.
+ */
+#include "net/scene.h"
+
+#include "heads/rcnn.h"
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define FPN "[fpn]\nlevels=s3,s4,s5\nchannels=16\nextra=0\nnorm=group\n"
+#define RPN                                                                                        \
+    "[rpn]\nlevels=p3,p4,p5\nsizes=16,24,32\ninside=0\nsample=64\ntrain_before=40\n"               \
+    "train_keep=80\nbefore=40\nkeep=30\nrois=32\nroi_fg_part=0.5\n"
+#define ALIGN(size) "[roi_align]\nlevels=p3,p4,p5\ncanonical=64\naligned=1\nsize=" size "\n"
+#define BOX "[roi_box]\nlayers=1\nhidden=48\nkeep=8\n"
+#define MASK "[roi_mask]\nconvs=1\nchannels=16\nnorm=group\n"
+#define NET(more) TINY_BODY("norm=group\n", FPN RPN more)
+
+static const struct {
+    const char *cfg;
+    int params;
+} nets[] = {
+    {"cfg/detect/maskrcnn-vovnet39-gn.cfg", 43455093},
+    {"cfg/detect/maskrcnn-vovnet57-gn.cfg", 57495093},
+    {"cfg/detect/maskrcnn-resnet50-gn.cfg", 45715509},
+    {"cfg/detect/maskrcnn-resnet101-gn.cfg", 64707637},
+};
+
+/* 43.46, 57.50, 45.72, 64.71 M, in training and afterwards. */
+START_TEST(sizes_of_the_paper)
+{
+    for (int training = 0; training < 2; training++) {
+        const struct model_options opt = {
+            .training = training == 1, .keep_norms = true, .batch = 1};
+        struct err_list errs = {0};
+        struct model m;
+
+        ck_assert_msg(model_build(nets[_i].cfg, &opt, &m, &errs) == VOV_OK, "%s", errs.item[0].msg);
+        ck_assert_uint_eq(params_learnable(&m.graph), nets[_i].params);
+        ck_assert_int_eq(graph_cost(&m.graph).params, nets[_i].params);
+        model_close(&m);
+    }
+}
+END_TEST
+
+/* The largest anchor of a cell in the middle, by hand: paper.md 5. */
+START_TEST(anchors_of_the_paper)
+{
+    const struct model_options opt = {.keep_norms = true};
+    struct err_list errs = {0};
+    struct model m;
+
+    ck_assert(model_build(nets[0].cfg, &opt, &m, &errs) == VOV_OK);
+    const struct node *n = graph_find(&m.graph, "rpn1/proposals");
+    ck_assert_ptr_nonnull(n);
+    const struct anchors *a = &((const struct proposals_attr *)n->attr)->d.anchors;
+    ck_assert_int_eq(a->n_levels, 5);
+    ck_assert_int_eq(a->end[0], 3 * 200 * 336);
+    ck_assert_int_eq(anchors_count(a), 3 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42 + 13 * 21));
+    static const real sides[3][2] = {{48, 24}, {32, 32}, {24, 48}};
+    for (int i = 0; i < 3; i++) {
+        const struct box b = a->box[(3 * 336 + 5) * 3 + i];
+        ck_assert(b.x1 - b.x0 == sides[i][0] && b.y1 - b.y0 == sides[i][1]);
+        ck_assert((b.x0 + b.x1) / 2 == 22 && (b.y0 + b.y1) / 2 == 14);
+    }
+    model_close(&m);
+}
+END_TEST
+
+START_TEST(learns_and_finds)
+{
+    expect_learns(_i == 0 ? NET(ALIGN("7") BOX ALIGN("14") MASK) : NET(ALIGN("7") BOX), 300);
+}
+END_TEST
+
+static const struct {
+    const char *cfg, *text;
+} refused[] = {
+    {TINY_BODY("", ALIGN("7")), "[roi_align] wants [rpn] before it"},
+    {NET(BOX), "[roi_box] wants [roi_align] right before it"},
+    {NET(ALIGN("7") MASK), "[roi_mask] wants one [roi_box] before it"},
+    {NET(ALIGN("7") BOX MASK), "[roi_mask] wants [roi_align] right before it"},
+    {NET(ALIGN("7") BOX ALIGN("7") BOX), "[roi_box] may stand only once"},
+    {NET(RPN), "follows another head"},
+    {TINY_BODY("", FPN FPN), "there is a p5 already"},
+    {TINY_BODY("", FPN "[rpn]\nlevels=p3,p5\n"), "p5 is 16x2x2, which does not halve 16x8x8"},
+    {TINY_BODY("", FPN "[rpn]\nlevels=p3\nsizes=1,2\n"), "2 sizes for 1 levels"},
+    {TINY_BODY("", "[fpn]\nlevels=s3,s7\n"), "no section before has name=s7"},
+};
+
+START_TEST(refuses)
+{
+    const struct model_options opt = {.training = _i % 2 == 1};
+    struct err_list errs = {0};
+    struct model m;
+
+    ck_assert(model_build_text("t.cfg", refused[_i].cfg, strlen(refused[_i].cfg), &opt, &m,
+                               &errs) != VOV_OK);
+    ck_assert_msg(strstr(errs.item[0].msg, refused[_i].text) != NULL, "\"%s\" instead of \"%s\"",
+                  errs.item[0].msg, refused[_i].text);
+    model_close(&m);
+}
+END_TEST
+
+/* Proposals alone are nothing to train a detector on. */
+START_TEST(wants_a_box_head)
+{
+    const struct model_options opt = {.training = true};
+    const char *cfg = NET("");
+    struct err_list errs = {0};
+    struct model m;
+
+    ck_assert(model_build_text("t.cfg", cfg, strlen(cfg), &opt, &m, &errs) == VOV_ECFG);
+    ck_assert_ptr_nonnull(strstr(errs.item[0].msg, "nothing to train"));
+    model_close(&m);
+}
+END_TEST
+
+START_TEST(device_without_the_operations)
+{
+    struct backend *be;
+    struct backend_ops ops;
+    struct model m;
+    struct err err = {0};
+
+    ck_assert(backend_open("cpu", 1, &be, &err) == VOV_OK);
+    ops = *be->ops;
+    ops.roi_align_fwd = NULL;
+    struct backend lame = *be;
+    lame.ops = &ops;
+    open_text(&m, NET(ALIGN("7") BOX), false);
+    ck_assert(model_start(&m, &lame, 1, &err) == VOV_EUNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "--device cpu"));
+    model_close(&m);
+    backend_close(be);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("maskrcnn");
+    TCase *t = tcase_create("maskrcnn");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, sizes_of_the_paper, 0, 4);
+    tcase_add_test(t, anchors_of_the_paper);
+    tcase_add_loop_test(t, learns_and_finds, 0, 2);
+    tcase_add_loop_test(t, refuses, 0, sizeof refused / sizeof refused[0]);
+    tcase_add_test(t, wants_a_box_head);
+    tcase_add_test(t, device_without_the_operations);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
