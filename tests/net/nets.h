@@ -74,7 +74,7 @@ static inline struct tensor *conv(struct net *net, struct tensor *x, int c, int 
 
 static inline struct tensor *norm(struct net *net, struct tensor *x, int groups, enum act act)
 {
-    const struct norm_attr a = {groups, 1e-3, 0.9, act};
+    const struct norm_attr a = {.groups = groups, .eps = 1e-3, .momentum = 0.9, .act = act};
     return put(net, &op_norm, &a, &x, 1);
 }
 
