@@ -260,7 +260,7 @@ static enum vov_status add_sample(struct builder *b, const struct rpn_keys *k, s
     TRY(build_op(b, &(struct brick){&op_roi_sample, "sample", &a}, in, 2, &r->rois, err));
     r->match = r->rois->producer->out[1];
     r->take = k->rois;
-    r->objects = (int)floor((real)k->rois * (real)k->roi_fg_part);
+    r->objects = (int)floor((double)((real)k->rois * (real)k->roi_fg_part));
     return VOV_OK;
 }
 
