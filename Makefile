@@ -88,7 +88,7 @@ $O/libvov.so: $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
-$O/src/data/resample.o $O/src/data/distort.o: CFLAGS += $(KERNEL)
+$O/src/data/resample.o $O/src/data/distort.o $O/src/det/proposal.o: CFLAGS += $(KERNEL)
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/src/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
                                  -mprefer-vector-width=512
