@@ -5,10 +5,12 @@
 #include "vov.h"
 
 #include "base/file.h"
+#include "det/mask_paste.h"
 #include "model/detector.h"
 #include "train/checkpoint.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,7 +60,8 @@ static void draw(struct vov_image im[N])
 }
 
 /* The same through the detector itself. */
-static void expect(const struct vov_image *im, struct det_list *dets)
+static void expect(const char *cfg, const char *file, const struct vov_image *im,
+                   struct det_list *dets)
 {
     const struct model_options opt = {.batch = 1};
     struct backend *be;
@@ -71,8 +74,7 @@ static void expect(const struct vov_image *im, struct det_list *dets)
         memcpy(rgb + (ptrdiff_t)y * W * 3, im->pixels + (size_t)y * im->row_bytes, W * 3);
     }
     ck_assert(backend_open(NULL, 1, &be, &err) == VOV_OK);
-    ck_assert_msg(detector_open(&d, cfg_file, weights, &opt, be, &errs) == VOV_OK, "%s",
-                  errs.item[0].msg);
+    ck_assert_msg(detector_open(&d, cfg, file, &opt, be, &errs) == VOV_OK, "%s", errs.item[0].msg);
     ck_assert(detector_put(&d, 0, &img, &err) == VOV_OK);
     ck_assert(detector_run(&d, &err) == VOV_OK);
     ck_assert(detector_get(&d, 0, W, H, 0.02, dets, &err) == VOV_OK);
@@ -94,8 +96,8 @@ START_TEST(finds_what_the_detector_finds)
     ck_assert_ptr_null(vov_class_name(m, 4));
     ck_assert_msg(vov_detect(m, im, N, 0.02f, &r, &error) == VOV_OK, "%s", error.text);
     for (int i = 0; i < N; i++) {
-        want.n = 0;
-        expect(&im[i], &want);
+        det_clear(&want);
+        expect(cfg_file, weights, &im[i], &want);
         ck_assert_int_gt(want.n, 0);
         ck_assert_int_eq((int)vov_result_count(r, i), want.n);
         for (int k = 0; k < want.n; k++) {
@@ -106,6 +108,44 @@ START_TEST(finds_what_the_detector_finds)
         }
     }
     ck_assert(vov_result_count(r, N) == 0 && vov_result_get(r, 0, 100000) == NULL);
+    vov_result_free(r);
+    vov_close(m);
+    det_free(&want);
+}
+END_TEST
+
+/* Random weights find masks of a sort: those of the detector, as the pixels that a box touches. */
+START_TEST(finds_masks)
+{
+    static const char cfg[] = "cfg/detect/maskrcnn-small.cfg";
+    static uint8_t inside[W * H];
+    struct vov_image im[N];
+    struct vov_error error;
+    struct err err = {0};
+    struct det_list want = {0};
+    struct rle mask;
+    vov_model *m;
+    vov_result *r;
+    int pixels_in = 0;
+    draw(im);
+    ck_assert_msg(vov_open(&m, cfg, NULL, NULL, &error) == VOV_OK, "%s", error.text);
+    ck_assert_msg(vov_detect(m, im, 1, 0.02f, &r, &error) == VOV_OK, "%s", error.text);
+    expect(cfg, NULL, &im[0], &want);
+    ck_assert_int_gt(want.n, 0);
+    ck_assert_int_eq((int)vov_result_count(r, 0), want.n);
+    for (int k = 0; k < want.n; k++) {
+        const struct vov_detection *d = vov_result_get(r, 0, (size_t)k);
+        const int rect[4] = {(int)d->x0, (int)d->y0, d->mask_width, d->mask_height};
+        ck_assert_int_eq(rect[0] + rect[2], (int)ceilf(d->x1));
+        ck_assert_int_eq(rect[1] + rect[3], (int)ceilf(d->y1));
+        ck_assert(mask_paste(det_mask(&want, &want.v[k]), want.mask_side, &want.v[k].box, H, W,
+                             &mask, &err) == VOV_OK);
+        rle_spread(&mask, rect, inside);
+        ck_assert_mem_eq(d->mask, inside, (size_t)rect[2] * (size_t)rect[3]);
+        pixels_in += (int)rle_area(&mask);
+        rle_free(&mask);
+    }
+    ck_assert_int_gt(pixels_in, 0);
     vov_result_free(r);
     vov_close(m);
     det_free(&want);
@@ -192,6 +232,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, finds_what_the_detector_finds);
+    tcase_add_test(tc, finds_masks);
     tcase_add_test(tc, refuses_misuse);
     tcase_add_test(tc, places);
     tcase_add_test(tc, named_tensors);
