@@ -40,5 +40,5 @@ for file in "$here"/*.cu; do
 $list
 LIST
 done
-echo "$bugs bugs"
+echo "count $bugs planted bugs, each found at its line, and nothing without it"
 exit $bad

@@ -24,6 +24,9 @@ void cusim_set_order(enum cusim_order order, uint64_t seed);
 /* How many calls of the three libraries were made so far. */
 long cusim_calls(void);
 
+/* The name of the i-th call, from 0 on. */
+const char *cusim_call_name(long i);
+
 /* Makes the call that comes after `calls` further ones fail, once; a negative number: none. */
 void cusim_fail_after(long calls);
 

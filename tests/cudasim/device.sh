@@ -8,24 +8,35 @@ t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 export LD_LIBRARY_PATH="$VOV_BUILD/cusim" VOV_TEST_DEVICE=cuda CK_DEFAULT_TIMEOUT=600
 
-# One line for each run: order, numbers and program. What fails leaves its output in a file.
-for program in test_device_failing test_device test_device_precision; do
+# One line for each run: order, numbers and program. The longest come first.
+ways='forward,fp32 reversed,fp32 random:1,fp32 forward,fp16 reversed,bf16'
+for program in test_device_failing test_device test_device_precision test_device_calls; do
     echo "forward fp32 $VOV_BUILD/tests/net/$program"
 done >"$t/runs"
-for how in 'forward fp32' 'reversed fp32' 'random:1 fp32' 'forward fp16' 'reversed bf16'; do
+for way in $ways; do
     for source in tests/ops/test_*.c; do
-        echo "$how $VOV_BUILD/${source%.c}"
+        echo "$way $VOV_BUILD/${source%.c}" | tr , ' '
     done
 done >>"$t/runs"
 # shellcheck disable=SC2016 # the inner shell expands it
 xargs -L 1 -P 2 sh -c '
-    out=$(mktemp "$0/XXXXXX")
+    out=$0/$(basename "${3%/*}")-$1-$2-${3##*/}
     [ "$2" = fp32 ] || export VOV_TEST_NUMBER="$2"
     if CUSIM_ORDER=$1 "$3" >"$out" 2>&1; then
-        rm "$out"
+        mv "$out" "$out.ok"
     else
         echo "$3, blocks $1, $2:" >>"$out"
     fi' "$t" <"$t/runs"
-wc -l <"$t/runs"
 rm "$t/runs"
-[ -z "$(ls "$t")" ] || { tail -n 20 "$t"/*; exit 1; }
+bad=$(find "$t" -type f ! -name '*.ok')
+if [ -n "$bad" ]; then
+    echo "$bad" | xargs tail -n 20
+    exit 1
+fi
+
+# cases FILE...: the sum of what Check counted.
+cases() {
+    cat "$@" | awk -F 'Checks: ' 'NF > 1 { n += $2 } END { print n }'
+}
+echo "count $(cases "$t"/ops-forward-fp32-*) op cases, $(cases "$t"/ops-*) runs of one ($ways)"
+grep '^count' "$t/net-forward-fp32-test_device_failing.ok"

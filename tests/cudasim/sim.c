@@ -21,6 +21,7 @@ struct sim_settings sim_settings = {
 
 static struct {
     int reports;
+    const char **names; /* of all calls */
     long calls;
     const char *failed;
     sim_site site;
@@ -93,7 +94,8 @@ static void remember(sim_site site)
 
 bool sim_call(const char *api, sim_site site)
 {
-    state.calls++;
+    state.names = sim_grow(state.names, (size_t)state.calls, sizeof *state.names);
+    state.names[state.calls++] = api;
     state.site = site;
     remember(site);
     if (sim_settings.trace) {
@@ -163,6 +165,11 @@ void cusim_set_order(enum cusim_order order, uint64_t seed)
 long cusim_calls(void)
 {
     return state.calls;
+}
+
+const char *cusim_call_name(long i)
+{
+    return state.names[i];
 }
 
 void cusim_fail_after(long calls)

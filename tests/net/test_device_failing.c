@@ -155,8 +155,8 @@ START_TEST(every_call)
         expect_failure("call", i, alive);
     }
     ck_assert_msg(attempt(&failed, &err) == VOV_OK, "%s", err.msg);
-    printf("failed: calls from %ld places, and %ld of %ld calls\n", places,
-           (calls + width - 1) / width, calls);
+    printf("count %ld failing-call paths: calls from %ld places, and %ld of %ld calls\n",
+           places + (calls + width - 1) / width, places, (calls + width - 1) / width, calls);
 }
 END_TEST
 
