@@ -97,7 +97,10 @@ static const char *cuda_conv_algorithm(struct backend *be, const struct conv_des
     const struct conv_spec s = conv_spec_of(d, &use, x, y, &be->settings);
     const struct conv_recipe *r = find(cuda_of(be), &s);
 
-    return r != NULL && r->plan != NULL ? "cudnn" : "direct";
+    if (r == NULL || r->plan == NULL) {
+        return "direct";
+    }
+    return conv_plan_rounds(r->plan) ? "cudnn tf32" : "cudnn";
 }
 
 /* The first number of a view. */

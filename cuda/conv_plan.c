@@ -20,7 +20,7 @@ struct conv_plan {
     const struct conv_spec *spec; /* while it is being made */
     desc graph, plan;
     int64_t bytes, engine;
-    bool bias, add;
+    bool bias, add, tf32;
 };
 
 static void note(struct conv_plan *p, cudnnStatus_t status, const char *what)
@@ -257,8 +257,9 @@ static desc operation_graph(struct conv_plan *p)
     return g;
 }
 
-/* Whether the notes that cuDNN gives on an engine allow it, and its number. */
-static bool is_allowed(struct conv_plan *p, desc config, int64_t *engine)
+/* Whether the notes that cuDNN gives on an engine allow it, its number, and whether it rounds
+ * floats before it multiplies them. */
+static bool is_allowed(struct conv_plan *p, desc config, int64_t *engine, bool *tf32)
 {
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
@@ -276,6 +277,7 @@ static bool is_allowed(struct conv_plan *p, desc config, int64_t *engine)
         const bool narrow = (tensor_core && p->spec->type == NUMBER_REAL) ||
                             notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
                             notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
+        *tf32 = *tf32 || (narrow && p->spec->type == NUMBER_REAL);
         const bool varies = notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
         if ((p->spec->exact && narrow) || (p->spec->deterministic && varies)) {
             return false;
@@ -298,10 +300,11 @@ static void try_config(struct conv_plan *p, desc device, desc config, size_t lim
 {
     const int keep = p->n;
     int64_t bytes = 0, engine = 0, n = 0;
+    bool tf32 = false;
     desc plan = NULL;
 
     p->failed.code = VOV_OK;
-    if (!is_allowed(p, config, &engine)) {
+    if (!is_allowed(p, config, &engine, &tf32)) {
         err_set(&p->failed, VOV_EDEVICE, "an engine that is not exact or not deterministic");
         drop_from(p, keep);
         return;
@@ -328,6 +331,7 @@ static void try_config(struct conv_plan *p, desc device, desc config, size_t lim
     p->plan = plan;
     p->bytes = bytes;
     p->engine = engine;
+    p->tf32 = tf32;
 }
 
 /* Goes through what one mode of the heuristics offers. */
@@ -420,6 +424,11 @@ void conv_plan_free(struct conv_plan *p)
 size_t conv_plan_bytes(const struct conv_plan *p)
 {
     return (size_t)p->bytes;
+}
+
+bool conv_plan_rounds(const struct conv_plan *p)
+{
+    return p->tf32;
 }
 
 int conv_plan_engine(const struct conv_plan *p)

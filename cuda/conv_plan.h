@@ -49,6 +49,7 @@ struct conv_plan *conv_plan_make(cudnnBackendDescriptor_t device, const struct c
                                  size_t limit, bool direct, struct err *why);
 void conv_plan_free(struct conv_plan *p); /* NULL is fine */
 size_t conv_plan_bytes(const struct conv_plan *p);
+bool conv_plan_rounds(const struct conv_plan *p); /* floats, to TF32 or less, where it may */
 int conv_plan_engine(const struct conv_plan *p);
 
 /* Device addresses; bias and add only where the spec has them. */

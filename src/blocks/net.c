@@ -53,6 +53,13 @@ const struct key_spec net_keys[] = {
      "how 3x3 convolutions are computed on the CPU: as the formula says, by Winograd's F(2x2), "
      "F(4x4) or F(6x6), or the fastest (in training never F(6x6)); see docs/performance.md"},
 
+    {"tf32", "0", KEY_BOOL, AT(tf32), 0, 1, NULL,
+     "on a GPU: convolutions of fp32 may round what they multiply to 11 bits first, which tensor "
+     "cores need; `vov bench --layers` says where they do"},
+    {"deterministic", "1", KEY_BOOL, AT(deterministic), 0, 1, NULL,
+     "on a GPU: the same bits every time; 0 allows convolutions that add in any order"},
+    {"conv_workspace", "0", KEY_INT, AT(conv_workspace), 0, 65536, NULL,
+     "on a GPU: MiB that one convolution may take beside its tensors; 0: 512"},
     {"precision", "fp32", KEY_ENUM, AT(precision), 0, 0, "fp32 fp16 bf16",
      "how tensors between layers, and their gradients, are kept: fp16 and bf16 take half the "
      "memory "

@@ -28,8 +28,10 @@ struct net_config {
     int norm;                       /* enum net_norm: what a batch norm is */
     double norm_eps, norm_momentum; /* 1e-5; part of the old statistics that is kept, 0.9 */
 
-    int conv;      /* enum conv_alg: how 3x3 convolutions are computed */
-    int precision; /* enum precision: of tensors between layers; parameters are fp32 always */
+    int conv; /* enum conv_alg: how 3x3 convolutions are computed */
+    bool tf32, deterministic;
+    int conv_workspace; /* MiB of one convolution; 0: the device says */
+    int precision;      /* enum precision: of tensors between layers; parameters are fp32 always */
 
     /* Training. */
     int batch, subdivisions;

@@ -118,7 +118,7 @@ static enum vov_status open_memory(struct exec *e, const struct plan_options *op
 enum vov_status exec_open(struct graph *g, struct backend *be, const struct plan_options *opt,
                           struct exec *e, struct err *err)
 {
-    *e = (struct exec){.g = g, .be = be, .gain = 1};
+    *e = (struct exec){.g = g, .be = be, .settings = be->settings, .gain = 1};
     const enum vov_status status = open_memory(e, opt, err);
     if (status != VOV_OK) {
         exec_close(e);
@@ -363,6 +363,7 @@ static enum vov_status run(struct tape *tape, struct stretch *r, uint64_t key, s
     struct exec *e = r->e;
 
     take_turn(e);
+    e->be->settings = e->settings; /* another net's may have taken their place */
     e->be->ops->begin(e->be, key);
     if (debug_on(DEBUG_CHECK) || e->watch.fn != NULL) {
         run_steps(r); /* who looks between steps sees nothing of a recording */
@@ -415,6 +416,7 @@ const char *exec_find_nonfinite(struct exec *e, uint64_t key)
     const struct op_ctx op = {e->be, e->scratch, e->g->training, e->gain};
     const char *bad = find_bad_input(e);
 
+    e->be->settings = e->settings;
     e->be->ops->begin(e->be, key);
     if (e->params.grad != NULL) {
         e->be->ops->block_fill(e->be, e->params.n_learn, e->params.grad, 0);

@@ -26,6 +26,7 @@ struct exec {
     /* Of two graphs with the same parameters that take turns in one memory: the second's is the
      * first's, and the first knows who ran last. NULL: alone. */
     struct exec *first, *second, *last;
+    struct backend_settings settings;    /* of the backend when it was opened: planned with them */
     real gain;                           /* of all gradients; see exec_set_gain */
     struct tape forward, backward, both; /* the passes, as a device may have recorded them */
 };

@@ -394,6 +394,10 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
     const struct plan_options how = {.again = m->graph.training, .reuse = true};
 
     TRY(check_precision(m, be, err));
+    be->settings =
+        (struct backend_settings){.tf32 = m->net.tf32,
+                                  .varies = !m->net.deterministic,
+                                  .workspace_bytes = (size_t)m->net.conv_workspace << 20};
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
     TRY(take_host(m, err));
     if (m->turned != NULL) {

@@ -58,7 +58,8 @@ near loss cpu/metrics.jsonl cuda/metrics.jsonl
 near score cpu.json cuda.json
 
 # What cannot be had: exit code and reason.
-expect 0 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --device cuda:0
+expect 0 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --device cuda:0 \
+    --json "$t/0.json"
 expect 7 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --device cuda:1
 said '^error: CUDA: there is no CUDA device 1; the last one is 0; device cpu needs no GPU$'
 expect 7 env CUSIM_FAIL=1 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set" --device cuda

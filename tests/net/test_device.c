@@ -127,11 +127,13 @@ START_TEST(trains_alike)
 }
 END_TEST
 
-/* All outputs of the head, one behind the other. */
-static real *infer(const char *name, bool fold, size_t *count)
+/* All outputs of the head, one behind the other. algorithm: of the first convolution, where it is
+ * not NULL. */
+static real *infer(const char *name, bool fold, const char *option, const char *algorithm,
+                   size_t *count)
 {
-    static const char *const set[] = {"net.batch=2"};
-    const struct model_options opt = {.batch = 2, .keep_norms = !fold, .set = set, .n_set = 1};
+    const char *const set[] = {"net.batch=2", option};
+    const struct model_options opt = {.batch = 2, .keep_norms = !fold, .set = set, .n_set = 2};
     struct backend *be = open_device(name);
     struct err_list errs = {0};
     struct err err = {0};
@@ -146,6 +148,8 @@ static real *infer(const char *name, bool fold, size_t *count)
     draw(images + 3 * PIXELS, 1);
     exec_set(&m.exec, m.input, images);
     ck_assert_msg(exec_forward(&m.exec, 0, &err) == VOV_OK, "%s", err.msg);
+    const struct node *first = m.graph.nodes[0];
+    ck_assert(algorithm == NULL || strcmp(first->type->algorithm(first, be), algorithm) == 0);
     *count = 0;
     for (int i = 0; i < m.head.n_out; i++) {
         *count += shape_count(m.head.out[i]->shape);
@@ -164,12 +168,30 @@ static real *infer(const char *name, bool fold, size_t *count)
 START_TEST(infers_alike)
 {
     size_t n, m;
-    real *want = infer("plain", _i == 1, &n), *got = infer(device(), _i == 1, &m);
+    real *want = infer("plain", _i == 1, "net.tf32=0", NULL, &n);
+    real *got = infer(device(), _i == 1, "net.tf32=0", "cudnn", &m);
 
     ck_assert(n == m && n > 0);
     expect_near("outputs", want, got, n, 1e-4);
     free(want);
     free(got);
+}
+END_TEST
+
+/* Rounding to 11 bits is asked for and said; without workspace another engine is found. */
+START_TEST(options)
+{
+    size_t n, m;
+    real *want = infer("plain", true, "net.tf32=0", NULL, &n);
+    real *tf32 = infer(device(), true, "net.tf32=1", "cudnn tf32", &m);
+    real *tight = infer(device(), true, "net.conv_workspace=1", "cudnn", &m);
+    const double rounded = difference(want, tf32, n);
+
+    ck_assert_msg(rounded > 1e-5 && rounded < 1e-2, "tf32 differs by %g", rounded);
+    expect_near("outputs", want, tight, n, 1e-4);
+    free(want);
+    free(tf32);
+    free(tight);
 }
 END_TEST
 
@@ -184,6 +206,7 @@ int main(void)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, trains_alike);
     tcase_add_loop_test(t, infers_alike, 0, 2);
+    tcase_add_test(t, options);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
