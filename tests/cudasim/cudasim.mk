@@ -21,7 +21,7 @@ CUDA_TEST_NEEDS = $O/vov $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS)
                   $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
 # For all architectures, which takes minutes: not for `make check`.
 CUDA_TEST_ALL = $(patsubst %.cu,$O/%.cu.o,$(wildcard cuda/*.cu))
-CUDA_PRODUCTION = $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/libvov_cuda.so)
+check-cuda: $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/libvov_cuda.so)
 endif
 
 # Sums are not joined to fused ones: the PTX says which are.
@@ -73,7 +73,7 @@ $O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $< -L$(CUDA_HOME)/lib64 -lcudart -lcudnn -lcublas \
 	    -Wl,-rpath,$(CUDA_HOME)/lib64 -lstdc++ -lm
 
-check-cuda: $(CUDA_TEST_NEEDS) $(CUDA_TEST_ALL) $(CUDA_PRODUCTION) ## The CUDA backend on the simulated GPU; skipped without nvcc
+check-cuda: $(CUDA_TEST_NEEDS) $(CUDA_TEST_ALL) ## The CUDA backend on the simulated GPU; skipped without nvcc
 ifneq ($(wildcard $(NVCC)),)
 	scripts/run-tests $O $(CUDA_TESTS)
 else
