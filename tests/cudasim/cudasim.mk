@@ -18,7 +18,8 @@ ifneq ($(wildcard $(NVCC)),)
 CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh tests/cuda/*.sh)
 CUDA_TEST_NEEDS = $O/vov $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) \
                   $(filter $O/tests/ops/% $O/tests/net/test_device%,$(TESTS)) \
-                  $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library)
+                  $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library \
+                    $O/tests/cuda/plans)
 # For all architectures, which takes minutes: not for `make check`.
 CUDA_TEST_ALL = $(patsubst %.cu,$O/%.cu.o,$(wildcard cuda/*.cu))
 check-cuda: $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/libvov_cuda.so)
@@ -73,6 +74,20 @@ $O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $< -L$(CUDA_HOME)/lib64 -lcudart -lcudnn -lcublas \
 	    -Wl,-rpath,$(CUDA_HOME)/lib64 -lstdc++ -lm
 
+# Convolutions put to the real cuDNN, with a driver that has no device.
+$O/tests/cuda/libcuda.so.1: tests/cuda/driver.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fvisibility=default -shared -Wl,-soname,$(@F) -o $@ $<
+
+$O/tests/cuda/plans: tests/cuda/plans.c tests/cuda/gpus.h $O/cuda/conv_plan.o $O/cuda/conv_recipe.o \
+                     $O/libvovall.a $O/tests/cuda/libcuda.so.1
+	$(SAY) "  test   $@"
+	$(Q)$(CC) $(CPPFLAGS) -I. -isystem $(CUDA_HOME)/include $(CFLAGS) -o $@ $(filter %.c %.o %.a %.so.1,$^) \
+	    -L$(CUDA_HOME)/lib64 -lcudnn -Wl,-rpath,'$$ORIGIN':$(CUDA_HOME)/lib64 $(LDLIBS)
+
+check-cuda-plans: $O/tests/cuda/plans ## Every convolution of every config put to the real cuDNN
+	$< cfg/*/*.cfg cfg/demo.cfg
+
 check-cuda: $(CUDA_TEST_NEEDS) $(CUDA_TEST_ALL) ## The CUDA backend on the simulated GPU; skipped without nvcc
 ifneq ($(wildcard $(NVCC)),)
 	scripts/run-tests $O $(CUDA_TESTS)
@@ -84,5 +99,5 @@ endif
 ptxas-limits: $(CUDA_TEST_ALL)
 	scripts/check-ptxas --write tests/cuda/registers.txt $(addsuffix .ptxas,$(CUDA_TEST_ALL))
 
-.PHONY: check-cuda ptxas-limits
--include $(CUSIM_OBJ:.o=.d) $(CUSIM_CU:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)
+.PHONY: check-cuda check-cuda-plans ptxas-limits
+-include $O/tests/cuda/plans.d $(CUSIM_OBJ:.o=.d) $(CUSIM_CU:.o=.d) $(CUSIM_TEST:=.d) $(CUSIM_BUGS:=.d)
