@@ -1,0 +1,43 @@
+#!/bin/sh
+# scripts/gpu-acceptance: without a GPU one line says so; on the simulated one every step passes; where
+# calls fail, the report names the steps and the others still run.
+set -eu
+t=$(mktemp -d)
+trap 'rm -rf "$t"' EXIT
+fail() {
+    echo "$1"
+    tail -n 30 "$t/report" "$t/out"
+    exit 1
+}
+# accept EXIT_CODE
+accept() {
+    status=0
+    scripts/gpu-acceptance --short --no-build "$t/report" >"$t/out" 2>&1 || status=$?
+    [ "$status" -eq "$1" ] || fail "exit code $status, not $1"
+}
+
+status=0
+scripts/gpu-acceptance --quick 2>/dev/null || status=$?
+[ "$status" -eq 2 ] || fail "exit code $status of a wrong option"
+if ! ./vov doctor --json | grep -q '"devices": \[{'; then
+    accept 7
+    [ "$(grep -c '^no GPU: .' "$t/report")" -eq 1 ] || fail "no reason"
+fi
+
+[ -e "$VOV_BUILD/cusim/libvov_cuda.so" ] || { echo "no nvcc: not run on the simulated GPU"; exit 77; }
+export LD_LIBRARY_PATH="$VOV_BUILD/cusim"
+if ! ./vov doctor --json | grep -q '"devices": \[{'; then
+    echo "no simulated GPU: $(./vov doctor | grep '^cuda ')"
+    exit 77
+fi
+accept 0
+for step in machine 'ops: test_act' 'ops: test_act fp16' 'demo: draw' 'demo: train' 'Table 2'; do
+    grep -qx "== $step" "$t/report" || fail "no step $step"
+    grep -q "^$step \.\.\. ok" "$t/out" || fail "$step is not ok"
+done
+grep -qx 'all steps passed' "$t/report" || fail "not passed"
+grep -q '"device": *"cuda' "$t/report" || fail "no figures"
+export CUSIM_FAIL=60
+accept 1
+grep -q '^failed:.* ops: test_act' "$t/report" || fail "no step failed"
+grep -q '^== Table 2' "$t/report" || fail "the last step did not run"
