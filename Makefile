@@ -151,9 +151,10 @@ lint: ## Format, warnings of two compilers, layers, limits, and that the docs ar
 format: ## Formats every source file
 	$(CLANG_FORMAT) -i $$(git ls-files '*.c' '*.h' '*.cu' '*.cuh')
 
-docs: all ## docs/cfg.md and docs/cli.md, from the tables in the program
+docs: all ## docs/cfg.md and docs/cli.md, from the tables in the program; costs in docs/paper.md
 	./vov help --markdown cfg > docs/cfg.md
 	./vov help --markdown cli > docs/cli.md
+	scripts/paper-table
 
 $O/vov.pc: Makefile
 	@mkdir -p $(@D)

@@ -34,8 +34,8 @@ static const struct key_spec ssd_table[] = {
     {"priors", "6", KEY_INTS, AT(priors), 1, MAX_PRIORS, NULL,
      "of each cell, for all levels or each: the square; where even, one of the size between this "
      "level's and the next; then 2:1 and 1:2; then 3:1 and 1:3"},
-    {"steps", "", KEY_REALS, AT(steps), 1, 65536, NULL,
-     "pixels between cells of each level; none: the input divided by the level"},
+    {"steps", "0", KEY_REALS, AT(steps), 0, 65536, NULL,
+     "pixels between cells, for all levels or each; 0: the input divided by the level"},
     {"size", "3", KEY_INT, AT(size), 1, 31, NULL, "of the predictors' kernels"},
     {"batch_normalize", "0", KEY_BOOL, AT(norm), 0, 1, NULL,
      "batch norm after the predictors, as DSOD; else a bias"},
@@ -109,9 +109,9 @@ static enum vov_status check_keys(const struct builder *b, const struct ssd_keys
                       "[ssd] has %d numbers of priors; for %d levels it wants 1 or %d", k->priors.n,
                       n, n);
     }
-    if (k->steps.n != 0 && k->steps.n != n) {
-        return err_at(err, builder_at(b, "steps"), VOV_ECFG, "[ssd] has %d steps for %d levels",
-                      k->steps.n, n);
+    if (k->steps.n != n && k->steps.n != 1) {
+        return err_at(err, builder_at(b, "steps"), VOV_ECFG,
+                      "[ssd] has %d steps; for %d levels it wants 1 or %d", k->steps.n, n, n);
     }
     return VOV_OK;
 }
@@ -139,13 +139,13 @@ static enum vov_status find_levels(const struct builder *b, const struct ssd_key
         TRY(multibox_level(b, "levels", k->levels.v[i], &l->map[i], err));
         const struct shape s = l->map[i]->shape;
         const int n = k->priors.v[k->priors.n > 1 ? i : 0];
-        const bool derived = k->steps.n == 0;
+        const double step = k->steps.v[k->steps.n > 1 ? i : 0];
         set_shapes(k->sizes.v[i], k->sizes.v[i + 1], n, l->shape[i]);
         l->prior[i] = (struct prior_level){
             .w = s.w,
             .h = s.h,
-            .step_x = derived ? (double)b->net->width / s.w : k->steps.v[i],
-            .step_y = derived ? (double)b->net->height / s.h : k->steps.v[i],
+            .step_x = step > 0 ? step : (double)b->net->width / s.w,
+            .step_y = step > 0 ? step : (double)b->net->height / s.h,
             .shape = l->shape[i],
             .n_shapes = n,
         };

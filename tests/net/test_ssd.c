@@ -210,7 +210,7 @@ START_TEST(refused)
         {TINY("[ssd]\nlevels=s3,s4\nsizes=1,2\n"), "2 sizes; for 2 levels it wants 3"},
         {TINY("[ssd]\nlevels=s3,s4\nsizes=1,2,3\npriors=6,6,6\n"), "it wants 1 or 2"},
         {TINY("[ssd]\nlevels=s3,s4\nsizes=1,2,3\npriors=7\n"), "priors must be between 1 and 6"},
-        {TINY("[ssd]\nlevels=s3,s4\nsizes=1,2,3\nsteps=8\n"), "1 steps for 2 levels"},
+        {TINY("[ssd]\nlevels=s3,s4\nsizes=1,2,3\nsteps=8,8,8\n"), "3 steps; for 2"},
         {TINY("[ssd]\nlevels=s3,x4\nsizes=1,2,3\n"), "x4"},
         {TINY("[ssd]\nlevels=s3\nsizes=1,2\n[ssd]\nlevels=s3\nsizes=1,2\n"), "one head"},
         {TINY("[ssd]\nlevels=s3\nsize=1,2\n"), "size"},
@@ -237,6 +237,7 @@ int main(void)
     Suite *s = suite_create("ssd");
     TCase *c = tcase_create("head");
 
+    tcase_set_timeout(c, 120);
     tcase_add_test(c, learns_and_finds);
     tcase_add_test(c, learns_with_bias);
     tcase_add_loop_test(c, numbers_of_priors, 0, 4);
