@@ -37,7 +37,7 @@ for step in machine 'ops: test_act' 'ops: test_act fp16' 'demo: draw' 'demo: tra
 done
 grep -qx 'all steps passed' "$t/report" || fail "not passed"
 grep -q '"device": *"cuda' "$t/report" || fail "no figures"
-export CUSIM_FAIL=60
+export CUSIM_FAIL=20 # while the device is opened: the later ones may be a plan that has a second choice
 accept 1
 grep -q '^failed:.* ops: test_act' "$t/report" || fail "no step failed"
 grep -q '^== Table 2' "$t/report" || fail "the last step did not run"
