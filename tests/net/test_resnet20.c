@@ -26,10 +26,10 @@ static void read_file(const char *path, struct buf *b)
     ck_assert_msg(file_read(path, 1 << 26, b, &err) == VOV_OK, "%s", err.msg);
 }
 
-/* The net with the weights, its logits kept. */
-static void open_net(struct model *m, struct backend **be)
+/* The net with the weights, its logits kept. conv: "net.conv=f4". */
+static void open_net(struct model *m, struct backend **be, const char *conv)
 {
-    const struct model_options opt = {.keep_norms = true, .batch = BATCH};
+    const struct model_options opt = {.keep_norms = true, .batch = BATCH, .set = &conv, .n_set = 1};
     struct err_list errs = {0};
     struct err err = {0};
     struct safetensors st;
@@ -71,7 +71,7 @@ START_TEST(logits_of_pytorch)
     read_file(MODELS "resnet20_logits_first256.f32", &want);
     ck_assert_uint_eq(want.n, IMAGES * CLASSES * sizeof(float));
     ck_assert_msg(labels_read(PICTURES, &opt, &d, &err) == VOV_OK, "%s", err.msg);
-    open_net(&m, &be);
+    open_net(&m, &be, "net.conv=auto");
     real *numbers = malloc(BATCH * 3 * PLANE * sizeof *numbers);
     double worst = 0, largest = 0;
     struct topk top = {0};
@@ -102,9 +102,66 @@ START_TEST(logits_of_pytorch)
 }
 END_TEST
 
+/* The logits of the first pictures by one way of convolution. */
+static void some_logits(const struct dataset *d, const char *conv, real *out)
+{
+    struct model m;
+    struct backend *be;
+    struct err err = {0};
+    real *numbers = malloc(BATCH * 3 * PLANE * sizeof *numbers);
+
+    open_net(&m, &be, conv);
+    for (int first = 0; first < IMAGES; first += BATCH) {
+        set_images(&m, d, first, numbers);
+        ck_assert(exec_forward(&m.exec, 0, &err) == VOV_OK);
+        exec_get(&m.exec, graph_find(&m.graph, "linear")->out[0], out + (ptrdiff_t)first * CLASSES);
+    }
+    free(numbers);
+    model_close(&m);
+    backend_close(be);
+}
+
+/* docs/performance.md states these bounds and what was found. The last one shows that the whole way
+ * was Winograd's. */
+START_TEST(logits_by_each_convolution)
+{
+    static const struct {
+        const char *conv;
+        double most; /* of the difference, in parts of the largest logit */
+    } way[] = {{"net.conv=f2", 1e-5}, {"net.conv=f4", 1e-4}, {"net.conv=f6", 1e-3}};
+    enum { N = IMAGES * CLASSES };
+    static real exact[N], got[N];
+    struct dataset d;
+    struct err err = {0};
+    const struct dataset_options opt = {0};
+    double largest = 0, worst = 0;
+
+    ck_assert_msg(labels_read(PICTURES, &opt, &d, &err) == VOV_OK, "%s", err.msg);
+    some_logits(&d, "net.conv=exact", exact);
+    for (int i = 0; i < N; i++) {
+        largest = fmax(largest, fabs((double)exact[i]));
+    }
+    ck_assert_msg(largest > 5, "the largest logit is only %g", largest);
+    for (size_t k = 0; k < sizeof way / sizeof way[0]; k++) {
+        some_logits(&d, way[k].conv, got);
+        worst = 0;
+        for (int i = 0; i < N; i++) {
+            worst = fmax(worst, fabs((double)got[i] - (double)exact[i]) / largest);
+        }
+        ck_assert_msg(worst < way[k].most, "%s: a logit is %.1e of the largest away", way[k].conv,
+                      worst);
+        printf("%s: %.1e\n", way[k].conv, worst);
+    }
+    if (sizeof(real) == sizeof(float)) {
+        ck_assert_msg(worst > 1e-7, "F(6x6) gives the very numbers of exact convolutions");
+    }
+    dataset_free(&d);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {logits_of_pytorch, NULL};
+    const TTest *const tests[] = {logits_of_pytorch, logits_by_each_convolution, NULL};
 
     if (!file_exists(MODELS "resnet20_logits_first256.f32") || !file_exists(PICTURES)) {
         printf("no real weights and pictures beside the project\n");
