@@ -128,7 +128,7 @@ START_TEST(logits_by_each_convolution)
     static const struct {
         const char *conv;
         double most; /* of the difference, in parts of the largest logit */
-    } way[] = {{"net.conv=f2", 1e-5}, {"net.conv=f4", 1e-4}, {"net.conv=f6", 1e-3}};
+    } way[] = {{"net.conv=f2", 2e-6}, {"net.conv=f4", 4e-6}, {"net.conv=f6", 1e-5}};
     enum { N = IMAGES * CLASSES };
     static real exact[N], got[N];
     struct dataset d;
