@@ -6,8 +6,8 @@
  * double precision.
  */
 #include "heads/rcnn.h"
-#include "io/safetensors.h"
 #include "model/model.h"
+#include "net/golden.h"
 #include "ops/ops.h"
 
 #include <check.h>
@@ -23,43 +23,11 @@ static struct safetensors golden;
 static struct backend *be;
 static struct model m;
 
-/* Numbers of a tensor of the file; freed by the caller. */
-static real *numbers(const char *kind, const char *name, size_t *count)
-{
-    char full[160];
-    struct err err = {0};
-
-    snprintf(full, sizeof full, "%s%s", kind, name);
-    const struct st_tensor *t = safetensors_find(&golden, full);
-    ck_assert_msg(t != NULL, "no %s", full);
-    real *v = mem_alloc(t->count, sizeof *v);
-    ck_assert_ptr_nonnull(v);
-    ck_assert(safetensors_numbers(t, v, &err) == VOV_OK);
-    *count = t->count;
-    return v;
-}
-
-/* The largest difference, in parts of the largest number that is expected, may be `tolerance`. */
-static void expect_near(const char *what, const real *got, const real *want, size_t n,
-                        double tolerance)
-{
-    double scale = 1e-3, worst = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const double d = fabs((double)got[i] - (double)want[i]);
-
-        ck_assert_msg(isfinite(d), "%s: number %zu is %g", what, i, (double)got[i]);
-        worst = d > worst ? d : worst;
-        scale = fabs((double)want[i]) > scale ? fabs((double)want[i]) : scale;
-    }
-    ck_assert_msg(worst <= tolerance * scale, "%s: off by %g, where numbers reach %g", what, worst,
-                  scale);
-}
-
 static void set_input(const struct tensor *t, const char *name)
 {
     size_t count = 0;
-    real *v = numbers("", name, &count), *all = mem_alloc(shape_count(t->shape), sizeof *all);
+    real *v = golden_numbers(&golden, "", name, &count),
+         *all = mem_alloc(shape_count(t->shape), sizeof *all);
 
     for (size_t i = 0; i < shape_count(t->shape); i++) {
         all[i] = v[i % count]; /* both pictures have the same grids */
@@ -77,7 +45,7 @@ static void set_params(void)
     for (int i = 0; i < p->n; i++) {
         const struct tensor *t = p->tensor[i];
         size_t count = 0;
-        real *v = numbers("param/", t->name, &count);
+        real *v = golden_numbers(&golden, "param/", t->name, &count);
 
         ck_assert_msg(count == shape_count(t->shape), "%s has %zu numbers", t->name, count);
         params_set(p, p->val, t, v);
@@ -129,7 +97,7 @@ static void check_proposals(void)
     const size_t rows = (size_t)t->shape.n;
     real *got = mem_alloc(rows * ROI_ROW, sizeof *got);
     size_t count = 0;
-    real *want = numbers("", "proposals", &count);
+    real *want = golden_numbers(&golden, "", "proposals", &count);
 
     ck_assert(count == rows * 4);
     exec_get(&m.exec, t, got);
@@ -172,7 +140,8 @@ START_TEST(inference)
     start(false, _i == 1 ? "plain" : "cpu");
     ck_assert_msg(exec_forward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
     check_proposals();
-    real *rows = numbers("", "detections", &count), *masks = numbers("", "masks", &n_masks);
+    real *rows = golden_numbers(&golden, "", "detections", &count),
+         *masks = golden_numbers(&golden, "", "masks", &n_masks);
     const size_t all = count / 7, cells = n_masks / all;
     ck_assert(all >= 10);
     for (int image = 0; image < BATCH; image++) {
@@ -194,7 +163,8 @@ static void check_losses(void)
 {
     real got[5], v[4], counts[2];
     size_t count = 0;
-    real *want = numbers("", "losses", &count), *want_counts = numbers("", "counts", &count);
+    real *want = golden_numbers(&golden, "", "losses", &count),
+         *want_counts = golden_numbers(&golden, "", "counts", &count);
 
     ck_assert_int_eq(m.head.n_loss, 3);
     for (int i = 0; i < 3; i++) {
@@ -222,7 +192,7 @@ START_TEST(training)
     check_losses();
     for (int i = 0; i < p->n; i++) {
         size_t count = 0;
-        real *want = numbers("grad/", p->tensor[i]->name, &count);
+        real *want = golden_numbers(&golden, "grad/", p->tensor[i]->name, &count);
         real *got = mem_alloc(count, sizeof *got);
 
         params_get(p, p->grad, p->tensor[i], got);
@@ -262,9 +232,11 @@ START_TEST(roi_align)
     size_t n_map, n_boxes, n_y, n_dx;
 
     open_golden(_i / 2 == 1 ? "plain" : "cpu");
-    real *x = numbers("align/", "map", &n_map), *boxes = numbers("align/", "boxes", &n_boxes);
-    real *y = numbers(kind, "y", &n_y), *dy = numbers(kind, "dy", &n_y);
-    real *dx = numbers(kind, "dx", &n_dx);
+    real *x = golden_numbers(&golden, "align/", "map", &n_map),
+         *boxes = golden_numbers(&golden, "align/", "boxes", &n_boxes);
+    real *y = golden_numbers(&golden, kind, "y", &n_y),
+         *dy = golden_numbers(&golden, kind, "dy", &n_y);
+    real *dx = golden_numbers(&golden, kind, "dx", &n_dx);
     const size_t n = n_boxes / 5, each = n_y / n;
     real *rows = mem_alloc(BATCH * n * ROI_ROW, sizeof *rows);
     real *got = mem_alloc(BATCH * n_y, sizeof *got), *want = mem_alloc(BATCH * n_y, sizeof *want);

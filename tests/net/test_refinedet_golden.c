@@ -5,8 +5,8 @@
  * the network's cfg, its weights, two pictures, and the results, made in double precision.
  */
 #include "heads/head.h"
-#include "io/safetensors.h"
 #include "model/model.h"
+#include "net/golden.h"
 
 #include <check.h>
 #include <math.h>
@@ -20,41 +20,6 @@ static struct safetensors golden;
 static struct backend *be;
 static struct model m;
 
-/* Numbers of a tensor of the file; freed by the caller. NULL: it has no such tensor. */
-static real *numbers(const char *kind, const char *name, size_t *count)
-{
-    char full[160];
-    struct err err = {0};
-
-    snprintf(full, sizeof full, "%s%s", kind, name);
-    const struct st_tensor *t = safetensors_find(&golden, full);
-    if (t == NULL) {
-        return NULL;
-    }
-    real *v = mem_alloc(t->count, sizeof *v);
-    ck_assert_ptr_nonnull(v);
-    ck_assert(safetensors_numbers(t, v, &err) == VOV_OK);
-    *count = t->count;
-    return v;
-}
-
-/* The largest difference, in parts of the largest number that is expected, may be `tolerance`. */
-static void expect_near(const char *what, const real *got, const real *want, size_t n,
-                        double tolerance)
-{
-    double scale = 1e-3, worst = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const double d = fabs((double)got[i] - (double)want[i]);
-
-        ck_assert_msg(isfinite(d), "%s: number %zu is %g", what, i, (double)got[i]);
-        worst = d > worst ? d : worst;
-        scale = fabs((double)want[i]) > scale ? fabs((double)want[i]) : scale;
-    }
-    ck_assert_msg(worst <= tolerance * scale, "%s: off by %g, where numbers reach %g", what, worst,
-                  scale);
-}
-
 static void set_params(void)
 {
     const struct params *p = &m.exec.params;
@@ -67,8 +32,7 @@ static void set_params(void)
         if ((t->flags & T_DERIVED) != 0) {
             continue;
         }
-        real *v = numbers("param/", t->name, &count);
-        ck_assert_msg(v != NULL, "no param/%s", t->name);
+        real *v = golden_numbers(&golden, "param/", t->name, &count);
         ck_assert_msg(count == shape_count(t->shape), "%s has %zu numbers", t->name, count);
         params_set(p, p->val, t, v);
         mem_free(v);
@@ -96,7 +60,7 @@ static void start(bool training, bool keep_norms, const char *device)
     ck_assert_msg(model_start(&m, be, 1, &err) == VOV_OK, "%s", err.msg);
     set_params();
     ck_assert(training || keep_norms || fold_weights(&m.graph, &m.exec.params) == VOV_OK);
-    real *image = numbers("", "image", &count);
+    real *image = golden_numbers(&golden, "", "image", &count);
     ck_assert(count == shape_count(m.input->shape));
     exec_set(&m.exec, m.input, image);
     mem_free(image);
@@ -117,9 +81,10 @@ static void check_outputs(void)
     for (int i = 0; i < 4; i++) {
         const size_t n = shape_count(m.head.out[i]->shape);
         size_t count = 0;
-        real *want = numbers("out/", name[i], &count), *got = mem_alloc(n, sizeof *got);
+        real *want = golden_numbers(&golden, "out/", name[i], &count),
+             *got = mem_alloc(n, sizeof *got);
 
-        ck_assert(want != NULL && count == n);
+        ck_assert(count == n);
         exec_get(&m.exec, m.head.out[i], got);
         expect_near(name[i], got, want, n, 1e-5);
         mem_free(want);
@@ -133,7 +98,7 @@ static void check_detections(void)
     const real *out[4];
     size_t count = 0, row = 0;
     struct err err = {0};
-    real *want = numbers("", "detections", &count);
+    real *want = golden_numbers(&golden, "", "detections", &count);
 
     for (int i = 0; i < 4; i++) {
         exec_get(&m.exec, m.head.out[i], m.host_out[i]);
@@ -177,7 +142,7 @@ static void check_losses(void)
     for (int i = 0; i < 2; i++) {
         real got[3];
         size_t count = 0;
-        real *want = numbers("", name[i], &count);
+        real *want = golden_numbers(&golden, "", name[i], &count);
 
         ck_assert(count == 3);
         exec_get(&m.exec, m.head.loss[i], got);
@@ -195,7 +160,7 @@ static int check_params(const char *kind, real *block, double tolerance)
 
     for (int i = 0; i < p->n; i++) {
         size_t count = 0;
-        real *want = numbers(kind, p->tensor[i]->name, &count);
+        real *want = golden_maybe(&golden, kind, p->tensor[i]->name, &count);
 
         if (want != NULL) {
             real *got = mem_alloc(count, sizeof *got);
@@ -217,7 +182,7 @@ START_TEST(training)
     int learn = 0;
 
     start(true, true, _i == 1 ? "plain" : "cpu");
-    real *truth = numbers("", "truth", &count);
+    real *truth = golden_numbers(&golden, "", "truth", &count);
     ck_assert(count == shape_count(m.head.truth->shape));
     exec_set(&m.exec, m.head.truth, truth);
     mem_free(truth);
