@@ -40,7 +40,8 @@ CHECK_LIBS = $(shell pkg-config --cflags --libs check)
 
 # Kernels for other machines than the compiler's.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-ALIEN   := $(if $(filter x86_64,$(MACHINE)),,src/cpu/kernels_avx2.c src/cpu/kernels_avx512.c) \
+ALIEN   := $(if $(filter x86_64,$(MACHINE)),,src/cpu/kernels_avx2.c src/cpu/kernels_avx512.c \
+           src/data/resample_avx2.c) \
            $(if $(filter aarch64,$(MACHINE)),,src/cpu/kernels_neon.c)
 
 SRC      := $(filter-out src/main.c $(ALIEN),$(wildcard src/*.c src/*/*.c))
@@ -88,7 +89,10 @@ $O/libvov.so: $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
-$O/src/data/resample.o $O/src/data/distort.o $O/src/det/proposal.o: CFLAGS += $(KERNEL)
+$O/src/data/distort.o $O/src/det/proposal.o: CFLAGS += $(KERNEL)
+# Pixels are equal bits on all machines.
+$O/src/data/resample_%.o: CFLAGS += $(KERNEL) -ffp-contract=off
+$O/src/data/%_avx2.o: CFLAGS += -mavx2
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/src/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
                                  -mprefer-vector-width=512

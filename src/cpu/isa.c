@@ -4,29 +4,17 @@
  */
 #include "isa.h"
 
+#include "base/processor.h"
+
 #include <string.h>
-
-#if defined(__x86_64__)
-static bool runs_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-/* What every server since Skylake-X has; the Makefile asks the compiler for the same. */
-static bool runs_avx512(void)
-{
-    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-}
-#endif
 
 int isa_list(struct isa list[MAX_ISAS])
 {
     int n = 0;
 
 #if defined(__x86_64__)
-    list[n++] = (struct isa){"avx512", &kernels_avx512, runs_avx512()};
-    list[n++] = (struct isa){"avx2", &kernels_avx2, runs_avx2()};
+    list[n++] = (struct isa){"avx512", &kernels_avx512, processor_has_avx512()};
+    list[n++] = (struct isa){"avx2", &kernels_avx2, processor_has_avx2()};
 #elif defined(__aarch64__)
     list[n++] = (struct isa){"neon", &kernels_neon, true}; /* part of every aarch64 */
 #endif

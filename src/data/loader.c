@@ -313,8 +313,9 @@ static void *work(void *arg)
         pthread_mutex_lock(&l->mutex);
         struct slot *s = &l->slot[g / l->opt.batch % DEPTH];
         s->b.skipped += skipped;
-        s->missing--;
-        pthread_cond_broadcast(&l->changed);
+        if (--s->missing == 0) { /* nobody waits for a single place */
+            pthread_cond_broadcast(&l->changed);
+        }
     }
     if (err.code != VOV_OK && l->failed.code == VOV_OK) {
         l->failed = err;
@@ -332,7 +333,7 @@ static bool slot_open(const struct loader *l, struct slot *s)
     const size_t n = (size_t)l->opt.batch;
     struct batch *b = &s->b;
 
-    b->images = mem_alloc(n * l->planes, sizeof *b->images);
+    b->images = mem_block_alloc(n * l->planes * sizeof *b->images);
     b->truth = mem_alloc(n * l->truth + 1, sizeof *b->truth);
     b->masks = mem_alloc(n * l->masks + 1, sizeof *b->masks);
     b->item = mem_alloc(n, sizeof *b->item);
@@ -346,7 +347,7 @@ static bool slot_open(const struct loader *l, struct slot *s)
 
 static void slot_close(struct slot *s)
 {
-    mem_free(s->b.images);
+    mem_block_free(s->b.images);
     mem_free(s->b.truth);
     mem_free(s->b.masks);
     mem_free(s->b.item);

@@ -1,28 +1,18 @@
 /*
- * resample.c - separable resampling. For each output row the source rows are first blended, which
- * is contiguous and vectorises; then each output column blends its few columns of that, all colours
- * of a pixel at once, and puts them apart into the planes. Every kind is a table of taps (positions
- * and weights that sum to 1) for each axis. A tap outside the picture, where the value is the mean
- * by definition, has no weight, and the mean is taken off with the weights that are left.
+ * resample.c - separable resampling: every kind is a table of taps (positions and weights that sum
+ * to 1) for each axis, which the loops of resample_rows.h go through. A tap outside the picture,
+ * where the value is the mean by definition, has no weight, and the mean is taken off with the
+ * weights that are left.
  */
 #include "resample.h"
 
+#include "base/debug.h"
 #include "base/mem.h"
+#include "base/processor.h"
+#include "resample_rows.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Numbers that are worked on at once: a pixel and one more, or four pixels' reds. */
-enum { LANES = 4 };
-typedef real lanes __attribute__((vector_size(LANES * sizeof(real))));
-
-/* Output i reads the taps i * each .. i * each + each - 1; unused ones have weight 0. */
-struct taps {
-    int *pos; /* source column or row, inside the picture; then where that begins in a row */
-    real *weight;
-    real *sum;   /* of each output's weights: under 1 where it reaches out of the picture */
-    int n, each; /* n: outputs, and unused ones up to a multiple of LANES */
-};
 
 /* The source axis: `size` pixels of the window, of which the picture has [lo, hi). */
 struct axis {
@@ -107,12 +97,15 @@ static int clamp(int v, int lo, int hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
+static size_t tap_at(const struct taps *t, int i, int k)
+{
+    return (size_t)k * (size_t)t->n + (size_t)i;
+}
+
 /* The taps of output i: clamped to the window, those outside the picture left out, equal positions
  * (at the edges) joined. */
 static void put_taps(struct taps *t, const struct axis *a, int i, int start, const double *w, int n)
 {
-    int *pos = t->pos + (size_t)i * (size_t)t->each;
-    real *weight = t->weight + (size_t)i * (size_t)t->each;
     int count = 0;
 
     for (int k = 0; k < n; k++) {
@@ -120,14 +113,16 @@ static void put_taps(struct taps *t, const struct axis *a, int i, int start, con
         if (p < a->lo || p >= a->hi) {
             continue;
         }
-        if (count == 0 || pos[count - 1] != p + a->shift) {
-            pos[count++] = p + a->shift;
+        if (count == 0 || t->pos[tap_at(t, i, count - 1)] != p + a->shift) {
+            t->pos[tap_at(t, i, count++)] = p + a->shift;
         }
-        weight[count - 1] += (real)w[k];
+        t->weight[tap_at(t, i, count - 1)] += (real)w[k];
         t->sum[i] += (real)w[k];
     }
+    const int unused =
+        count > 0 ? t->pos[tap_at(t, i, count - 1)] : clamp(a->shift + a->lo, 0, a->picture - 1);
     for (int k = count; k < t->each; k++) {
-        pos[k] = count > 0 ? pos[count - 1] : clamp(a->shift + a->lo, 0, a->picture - 1);
+        t->pos[tap_at(t, i, k)] = unused;
     }
 }
 
@@ -138,7 +133,7 @@ static bool taps_make(struct taps *t, enum resample kind, const struct axis *a)
                                              [RESAMPLE_CUBIC] = 4,
                                              [RESAMPLE_LANCZOS4] = 8};
     const double scale = (double)a->size / a->out;
-    const size_t room = ((size_t)a->out + LANES - 1) / LANES * LANES;
+    const size_t room = ((size_t)a->out + RESAMPLE_STEP - 1) / RESAMPLE_STEP * RESAMPLE_STEP;
 
     t->each = kind == RESAMPLE_AREA ? (int)ceil(scale) + 1 : each[kind];
     double *w = mem_alloc((size_t)t->each, sizeof *w);
@@ -157,124 +152,8 @@ static bool taps_make(struct taps *t, enum resample kind, const struct axis *a)
     return ok;
 }
 
-struct job {
-    const struct image *img;
-    const struct target *to;
-    struct taps tx, ty;
-    real gain[3], bias[3]; /* of R G B: out = value * gain - bias, for weights that sum to 1 */
-    int plane[3];          /* where R, G and B go */
-    real *blend;           /* [columns][3], and room for LANES: blended source rows */
-    int column0, columns;  /* of the picture that any output reads */
-};
-
-/* blend = sum of weight * row, over the taps of output row y. */
-static void blend_rows(const struct job *j, int y)
-{
-    const size_t stride = (size_t)j->img->width * 3;
-    const int n = j->columns * 3, each = j->ty.each;
-    real *restrict blend = j->blend;
-    const int *pos = j->ty.pos + (size_t)y * (size_t)each;
-    const real *weight = j->ty.weight + (size_t)y * (size_t)each;
-    const uint8_t *base = j->img->rgb + (size_t)j->column0 * 3;
-
-    if (each == 2) { /* the common case in one go */
-        const uint8_t *restrict a = base + (size_t)pos[0] * stride;
-        const uint8_t *restrict b = base + (size_t)pos[1] * stride;
-        const real wa = weight[0], wb = weight[1];
-        for (int i = 0; i < n; i++) {
-            blend[i] = wa * (real)a[i] + wb * (real)b[i];
-        }
-        return;
-    }
-    memset(blend, 0, (size_t)n * sizeof *blend);
-    for (int t = 0; t < each; t++) {
-        const uint8_t *restrict a = base + (size_t)pos[t] * stride;
-        const real wa = weight[t];
-        for (int i = 0; wa != 0 && i < n; i++) {
-            blend[i] += wa * (real)a[i];
-        }
-    }
-}
-
-/* The blended pixels of LANES outputs, each with its taps from `weight` on. */
-static inline void blend_columns(const real *restrict blend, const int *restrict offset,
-                                 const real *restrict weight, int each, lanes pixel[LANES])
-{
-    for (int k = 0; k < LANES; k++) {
-        lanes sum = {0}, one;
-        for (int t = 0; t < each; t++) {
-            memcpy(&one, blend + offset[k * each + t], sizeof one);
-            sum += one * weight[k * each + t];
-        }
-        pixel[k] = sum;
-    }
-}
-
-/* From R G B and a stray number of each pixel to the pixels' Rs, their Gs, their Bs. */
-static inline void put_apart(const lanes pixel[LANES], lanes color[3])
-{
-    const lanes rg01 = __builtin_shufflevector(pixel[0], pixel[1], 0, 4, 1, 5);
-    const lanes rg23 = __builtin_shufflevector(pixel[2], pixel[3], 0, 4, 1, 5);
-    const lanes b01 = __builtin_shufflevector(pixel[0], pixel[1], 2, 6, 2, 6);
-    const lanes b23 = __builtin_shufflevector(pixel[2], pixel[3], 2, 6, 2, 6);
-
-    color[0] = __builtin_shufflevector(rg01, rg23, 0, 1, 4, 5);
-    color[1] = __builtin_shufflevector(rg01, rg23, 2, 3, 6, 7);
-    color[2] = __builtin_shufflevector(b01, b23, 0, 1, 4, 5);
-}
-
-/* Output row y, `each` taps of each column: a constant where this is inlined. */
-static inline void pick(const struct job *j, int y, int each)
-{
-    const struct target *to = j->to;
-    const int width = to->width;
-    const real *sums = j->tx.sum;
-    real gain[3], bias[3], *out[3];
-
-    for (int c = 0; c < 3; c++) { /* copies: stores might change the originals */
-        gain[c] = j->gain[c];
-        bias[c] = j->bias[c] * j->ty.sum[y];
-        out[c] = to->planes + (size_t)j->plane[c] * to->plane + (size_t)(to->y + y) * to->row +
-                 (size_t)to->x;
-    }
-    for (int x = 0; x < width; x += LANES) {
-        const int n = width - x < LANES ? width - x : LANES;
-        lanes pixel[LANES], color[3], sum;
-
-        blend_columns(j->blend, j->tx.pos + x * each, j->tx.weight + x * each, each, pixel);
-        put_apart(pixel, color);
-        memcpy(&sum, sums + x, sizeof sum);
-        for (int c = 0; c < 3; c++) {
-            color[c] = color[c] * gain[c] - sum * bias[c];
-            if (n == LANES) {
-                memcpy(out[c] + x, &color[c], sizeof color[c]);
-            } else {
-                memcpy(out[c] + x, &color[c], (size_t)n * sizeof *out[c]);
-            }
-        }
-    }
-}
-
-static void pick_columns(const struct job *j, int y)
-{
-    if (j->tx.each == 2) {
-        pick(j, y, 2);
-    } else {
-        pick(j, y, j->tx.each);
-    }
-}
-
-/* Rows of few source rows are often alike: of a strip that is stretched, and with nearest. */
-static bool same_taps(const struct taps *t, int a, int b)
-{
-    const size_t n = (size_t)t->each, at_a = (size_t)a * n, at_b = (size_t)b * n;
-
-    return memcmp(t->pos + at_a, t->pos + at_b, n * sizeof *t->pos) == 0 &&
-           memcmp(t->weight + at_a, t->weight + at_b, n * sizeof *t->weight) == 0;
-}
-
 /* Which columns the outputs read, and positions as offsets into `blend`, which holds only those. */
-static void find_columns(struct job *j)
+static void find_columns(struct resample_job *j)
 {
     const size_t n = (size_t)j->tx.n * (size_t)j->tx.each;
     int lo = j->img->width, hi = 0;
@@ -303,7 +182,7 @@ static struct axis make_axis(int start, int size, int picture, int out)
     };
 }
 
-static bool job_open(struct job *j, const struct window *from, enum resample kind,
+static bool job_open(struct resample_job *j, const struct window *from, enum resample kind,
                      const struct pixels *px)
 {
     struct axis ax = make_axis(from->x, from->width, j->img->width, j->to->width);
@@ -314,7 +193,7 @@ static bool job_open(struct job *j, const struct window *from, enum resample kin
         return false;
     }
     find_columns(j);
-    j->blend = mem_alloc((size_t)j->columns * 3 + LANES, sizeof *j->blend);
+    j->blend = mem_alloc((size_t)j->columns * 3 + 1, sizeof *j->blend);
     for (int c = 0; c < 3; c++) {
         const int plane = px->bgr ? 2 - c : c;
         j->plane[c] = plane;
@@ -324,17 +203,26 @@ static bool job_open(struct job *j, const struct window *from, enum resample kin
     return j->blend != NULL;
 }
 
+/* All give equal bits: a name that VOV_ISA may not have is the backend's to refuse. */
+static resample_rows *choose_rows(void)
+{
+#if defined(__x86_64__)
+    const char *isa = debug_value(DEBUG_ISA);
+    if (processor_has_avx2() && (isa == NULL || strcmp(isa, "base") != 0)) {
+        return resample_rows_avx2;
+    }
+#endif
+    return resample_rows_base;
+}
+
 enum vov_status resample(const struct image *img, const struct window *from, enum resample kind,
                          const struct pixels *px, const struct target *to)
 {
-    struct job j = {.img = img, .to = to};
+    struct resample_job j = {.img = img, .to = to};
     const bool ok = job_open(&j, from, kind, px);
 
-    for (int y = 0; ok && y < to->height; y++) {
-        if (y == 0 || !same_taps(&j.ty, y - 1, y)) {
-            blend_rows(&j, y);
-        }
-        pick_columns(&j, y);
+    if (ok) {
+        choose_rows()(&j);
     }
     taps_free(&j.tx);
     taps_free(&j.ty);

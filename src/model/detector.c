@@ -155,7 +155,7 @@ static enum vov_status take_memory(struct detector *d, struct backend *be, struc
     TRY(model_start(m, be, 1, err));
     TRY(default_names(d, err));
     const size_t n = image_count(d) * (size_t)d->batch;
-    d->images = mem_alloc(n, sizeof *d->images);
+    d->images = mem_block_alloc(n * sizeof *d->images);
     d->where = mem_alloc((size_t)d->batch, sizeof *d->where);
     if (d->images == NULL || d->where == NULL) {
         return err_nomem(err, n * sizeof *d->images);
@@ -241,7 +241,7 @@ enum vov_status detector_take(struct detector *d, const struct model *training, 
 void detector_close(struct detector *d)
 {
     model_close(&d->model);
-    mem_free(d->images);
+    mem_block_free(d->images);
     mem_free(d->where);
     arena_free(&d->mem);
     *d = (struct detector){0};

@@ -1,8 +1,8 @@
 /*
  * test_image_values.c - pixels. What image_read makes of the odd pictures of ../shared/data/broken
  * is what PIL makes of them; image_fit is bilinear with half-pixel centres, computed here once more
- * from the formula; and pictures that Darknet resized are met by Darknet's own formula over our
- * pixels. The references are left out where ../shared is missing.
+ * from the formula, with all instruction sets to the bit; and pictures that Darknet resized are met
+ * by Darknet's own formula over our pixels. The references are left out where ../shared is missing.
  */
 #include "base/file.h"
 #include "base/json.h"
@@ -280,6 +280,46 @@ START_TEST(every_kind_keeps_a_colour)
 }
 END_TEST
 
+/* What the kind makes of a window of the picture, with the loops for an instruction set; the width
+ * of rows says whether they are aligned. */
+static void resample_with(const char *isa, const struct image *img, int kind,
+                          const struct target *to)
+{
+    const struct pixels px = {
+        .mean = {104.5, 117, 123}, .std = {1, 58.1, 57}, .bgr = kind % 2 == 1};
+    const struct window w = {-3, 4, 150, 70};
+
+    ck_assert_int_eq(setenv("VOV_ISA", isa, 1), 0);
+    ck_assert_int_eq(resample(img, &w, (enum resample)kind, &px, to), VOV_OK);
+    ck_assert_int_eq(unsetenv("VOV_ISA"), 0);
+}
+
+/* No machine sees other pixels than another: the loops for its instruction set give what plain C
+ * gives, to the bit, in rows of any length, aligned and not. */
+START_TEST(all_instruction_sets_give_equal_pixels)
+{
+    struct image img = noise(140, 90);
+    enum { MOST = 96, H = 31 };
+    const size_t bytes = 3 * MOST * H * sizeof(real);
+    real *want = mem_block_alloc(bytes), *got = mem_block_alloc(bytes);
+
+    for (int kind = 0; kind < RESAMPLE_KINDS; kind++) {
+        for (int width = MOST - 17; width <= MOST; width++) {
+            const size_t row = (size_t)width, plane = row * H;
+            const int x = width % 5 == 0 ? 8 : 0;
+            struct target to = {want, row, plane, x, 0, width - x, H, width % 2 == 1};
+            resample_with("base", &img, kind, &to);
+            to.planes = got;
+            resample_with("", &img, kind, &to);
+            ck_assert_mem_eq(got, want, bytes);
+        }
+    }
+    mem_block_free(want);
+    mem_block_free(got);
+    image_free(&img);
+}
+END_TEST
+
 /* Memory that held a large picture serves for a small one, and the other way round. */
 START_TEST(memory_of_an_earlier_picture_serves_again)
 {
@@ -414,6 +454,7 @@ int main(void)
     const TTest *tests[] = {fit_is_bilinear_with_half_pixel_centres,
                             windows_beyond_the_picture,
                             every_kind_keeps_a_colour,
+                            all_instruction_sets_give_equal_pixels,
                             memory_of_an_earlier_picture_serves_again,
                             odd_pictures_as_pil_reads_them,
                             pictures_that_darknet_resized,
