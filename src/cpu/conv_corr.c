@@ -306,13 +306,19 @@ static void multiply(const void *of, const struct chunk *ch, struct span panels,
 
     for (int k = 0; k < pl->k; k += pl->k_block) {
         const int n = pl->k - k < pl->k_block ? pl->k - k : pl->k_block;
-        for (int i = panels.from; i < panels.to; i++) {
-            const bool last = i + 1 == panels.to;
-            pl->cpu->kernels->multiply(n, panel_at(pl, i, k), w.v + (size_t)k * pl->v_row,
-                                       pl->v_row, units, k > 0,
-                                       w.sums + (size_t)(i - panels.from) * panel_sums, PANEL_ROWS,
-                                       panel_at(pl, last ? panels.from : i + 1, last ? k + n : k));
-        }
+        pl->cpu->kernels->multiply(
+            &(struct panel_product){.k = n,
+                                    .panels = panels.to - panels.from,
+                                    .n = units,
+                                    .add = k > 0,
+                                    .u = panel_at(pl, panels.from, k),
+                                    .u_panel = (size_t)pl->k * PANEL_ROWS,
+                                    .v = w.v + (size_t)k * pl->v_row,
+                                    .ldv = pl->v_row,
+                                    .sums = w.sums,
+                                    .sums_panel = panel_sums,
+                                    .step = PANEL_ROWS,
+                                    .next = panel_at(pl, panels.from, k + n)});
     }
     for (int i = panels.from; i < panels.to; i++) {
         const real *of_panel = w.sums + (size_t)(i - panels.from) * panel_sums;

@@ -203,15 +203,19 @@ static void multiply(const void *of, const struct chunk *ch, struct span panels,
     const size_t panel_sums = (size_t)tiles * pl->tile_step;
 
     for (int p = 0; p < pl->points; p++) {
-        for (int i = panels.from; i < panels.to; i++) {
-            const bool last = i + 1 == panels.to;
-            const int next = last ? panels.from * pl->points + p + 1 : (i + 1) * pl->points + p;
-            pl->cpu->kernels->multiply(n_c, pl->u + (size_t)(i * pl->points + p) * filters,
-                                       w.v + (size_t)p * pl->v_point, pl->v_row, tiles, false,
-                                       w.sums + (size_t)(i - panels.from) * panel_sums +
-                                           (size_t)(p * PANEL_ROWS),
-                                       pl->tile_step, pl->u + (size_t)next * filters);
-        }
+        const real *u = pl->u + (size_t)(panels.from * pl->points + p) * filters;
+        pl->cpu->kernels->multiply(
+            &(struct panel_product){.k = n_c,
+                                    .panels = panels.to - panels.from,
+                                    .n = tiles,
+                                    .u = u,
+                                    .u_panel = (size_t)pl->points * filters,
+                                    .v = w.v + (size_t)p * pl->v_point,
+                                    .ldv = pl->v_row,
+                                    .sums = w.sums + (size_t)(p * PANEL_ROWS),
+                                    .sums_panel = panel_sums,
+                                    .step = pl->tile_step,
+                                    .next = u + filters});
     }
     for (int i = panels.from; i < panels.to; i++) {
         transform_back(pl, ch, &w, i, w.sums + (size_t)(i - panels.from) * panel_sums);

@@ -179,14 +179,21 @@ static void multiply_point(const struct weight_plan *pl, int p, struct span pane
 
     for (int t = 0; t < tiles; t += TILE_BLOCK) {
         const int block = tiles - t < TILE_BLOCK ? tiles - t : TILE_BLOCK;
-        for (int i = panels.from; i < panels.to; i++) {
-            const real *u = pl->in + (size_t)i * pl->x_panel + (size_t)p * pl->x_point +
-                            (size_t)(t * PANEL_ROWS);
-            pl->cpu->kernels->multiply(
-                block, u, out + (size_t)(t * pl->group), (size_t)pl->group, n, t > 0 || !pl->first,
-                sums + (size_t)(i - panels.from) * panel_sums + (size_t)(p * PANEL_ROWS),
-                pl->sum_step, u + (size_t)(block * PANEL_ROWS));
-        }
+        const real *u = pl->in + (size_t)panels.from * pl->x_panel + (size_t)p * pl->x_point +
+                        (size_t)(t * PANEL_ROWS);
+        pl->cpu->kernels->multiply(
+            &(struct panel_product){.k = block,
+                                    .panels = panels.to - panels.from,
+                                    .n = n,
+                                    .add = t > 0 || !pl->first,
+                                    .u = u,
+                                    .u_panel = pl->x_panel,
+                                    .v = out + (size_t)(t * pl->group),
+                                    .ldv = (size_t)pl->group,
+                                    .sums = sums + (size_t)(p * PANEL_ROWS),
+                                    .sums_panel = panel_sums,
+                                    .step = pl->sum_step,
+                                    .next = u + (size_t)(block * PANEL_ROWS)});
     }
 }
 

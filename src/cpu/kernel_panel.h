@@ -1,8 +1,8 @@
 /*
- * kernel_panel.h - the micro-kernel of convolutions: a panel of 16 output channels, as vectors,
- * times up to 6 columns (pixels, or tiles) whose numbers are broadcast, and the write-out of
- * pixels, whose channels lie side by side, as rows of their channels. Included by the kernels_*.c
- * files.
+ * kernel_panel.h - the micro-kernel of convolutions: two vectors of output channels, of a panel of
+ * 16 or of two panels, times up to 6 or 14 columns (pixels, or tiles) whose numbers are broadcast,
+ * and the write-out of pixels, whose channels lie side by side, as rows of their channels. Included
+ * by the kernels_*.c files.
  */
 #ifndef VOV_CPU_KERNEL_PANEL_H
 #define VOV_CPU_KERNEL_PANEL_H
@@ -26,78 +26,115 @@
 #define UPTO_6(of)                                                                                 \
     UPTO_5(of);                                                                                    \
     of(5)
+#define UPTO_7(of)                                                                                 \
+    UPTO_6(of);                                                                                    \
+    of(6)
+#define UPTO_8(of)                                                                                 \
+    UPTO_7(of);                                                                                    \
+    of(7)
+#define UPTO_9(of)                                                                                 \
+    UPTO_8(of);                                                                                    \
+    of(8)
+#define UPTO_10(of)                                                                                \
+    UPTO_9(of);                                                                                    \
+    of(9)
+#define UPTO_11(of)                                                                                \
+    UPTO_10(of);                                                                                   \
+    of(10)
+#define UPTO_12(of)                                                                                \
+    UPTO_11(of);                                                                                   \
+    of(11)
+#define UPTO_13(of)                                                                                \
+    UPTO_12(of);                                                                                   \
+    of(12)
+#define UPTO_14(of)                                                                                \
+    UPTO_13(of);                                                                                   \
+    of(13)
 
-/* Sums of column t: in two vectors of channels or, where one vector holds all channels, in one for
- * even and one for odd k. */
+/* Columns of one call: where there are 32 registers, 28 sums, two vectors of weights and a number
+ * of a column fill them; where there are 16, 12 sums. */
+#if VEC_BYTES == 64
+#define PANEL_COLS 14
+#define PANEL_COLS_OF(f)                                                                           \
+    {                                                                                              \
+        f##1, f##2, f##3, f##4, f##5, f##6, f##7, f##8, f##9, f##10, f##11, f##12, f##13, f##14    \
+    }
+#else
+#define PANEL_COLS 6
+#define PANEL_COLS_OF(f)                                                                           \
+    {                                                                                              \
+        f##1, f##2, f##3, f##4, f##5, f##6                                                         \
+    }
+#endif
+
+/* Two vectors of channels: of one panel or, where a vector holds all of a panel, of two; or one. */
+struct panel_run {
+    int k;
+    bool add;
+    const real *u[2], *v;
+    size_t ldv, step;
+    real *sums[2];
+    const char *next[2];
+    size_t advance;
+};
+
 #define PANEL_CLEAR(t) vec s##t##0 = {0}, s##t##1 = {0}
 #define PANEL_STEP(t)                                                                              \
     s##t##0 += u0 * v[t];                                                                          \
     s##t##1 += u1 * v[t]
-#define PANEL_STEP_TWICE(t)                                                                        \
-    s##t##0 += u0 * v[t];                                                                          \
-    s##t##1 += u1 * v[ldv + (t)]
-#define PANEL_STEP_ONCE(t) s##t##0 += u0 * v[t]
-#define PANEL_JOIN(t) s##t##0 += s##t##1
-#define PANEL_ADD_ONE(t) s##t##0 += VEC_LOAD(sums + (t)*step)
-#define PANEL_STORE_ONE(t) VEC_STORE(sums + (t)*step, s##t##0)
 #define PANEL_ADD(t)                                                                               \
-    PANEL_ADD_ONE(t);                                                                              \
-    s##t##1 += VEC_LOAD(sums + (t)*step + VEC_LANES)
+    s##t##0 += VEC_LOAD(sums0 + (t)*step);                                                         \
+    s##t##1 += VEC_LOAD(sums1 + (t)*step)
 #define PANEL_STORE(t)                                                                             \
-    PANEL_STORE_ONE(t);                                                                            \
-    VEC_STORE(sums + (t)*step + VEC_LANES, s##t##1)
+    VEC_STORE(sums0 + (t)*step, s##t##0);                                                          \
+    VEC_STORE(sums1 + (t)*step, s##t##1)
+#define PANEL_CLEAR_ONE(t) vec s##t = {0}
+#define PANEL_STEP_ONE(t) s##t += u0 * v[t]
+#define PANEL_ADD_ONE(t) s##t += VEC_LOAD(sums0 + (t)*step)
+#define PANEL_STORE_ONE(t) VEC_STORE(sums0 + (t)*step, s##t)
 
 /* While these weights are worked with, the next ones are fetched to the second cache. */
-#define PANEL_AHEAD                                                                                \
-    __builtin_prefetch(next, 0, 2);                                                                \
-    next += advance
+#define PANEL_AHEAD(p)                                                                             \
+    __builtin_prefetch(p, 0, 2);                                                                   \
+    (p) += advance
 
 #define PANEL_COLUMNS(n)                                                                           \
-    static inline void panel_two_##n(int k, const real *u, const real *v, size_t ldv, bool add,    \
-                                     real *sums, size_t step, const char *next, size_t advance)    \
+    static void panel_two_##n(const struct panel_run *r)                                           \
     {                                                                                              \
+        const real *v = r->v, *w0 = r->u[0], *w1 = r->u[1];                                        \
+        const char *next0 = r->next[0], *next1 = r->next[1];                                       \
+        const size_t ldv = r->ldv, step = r->step, advance = r->advance;                           \
+        real *sums0 = r->sums[0], *sums1 = r->sums[1];                                             \
         UPTO_##n(PANEL_CLEAR);                                                                     \
-        for (int i = 0; i < k; i++, u += PANEL_ROWS, v += ldv) {                                   \
-            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + VEC_LANES);                              \
-            PANEL_AHEAD;                                                                           \
+        for (int i = r->k; i > 0; i--, w0 += PANEL_ROWS, w1 += PANEL_ROWS, v += ldv) {             \
+            const vec u0 = VEC_LOAD(w0), u1 = VEC_LOAD(w1);                                        \
+            PANEL_AHEAD(next0);                                                                    \
+            if (VEC_LANES >= PANEL_ROWS) {                                                         \
+                PANEL_AHEAD(next1);                                                                \
+            }                                                                                      \
             UPTO_##n(PANEL_STEP);                                                                  \
         }                                                                                          \
-        if (add) {                                                                                 \
+        if (r->add) {                                                                              \
             UPTO_##n(PANEL_ADD);                                                                   \
         }                                                                                          \
         UPTO_##n(PANEL_STORE);                                                                     \
     }                                                                                              \
-    static inline void panel_one_##n(int k, const real *u, const real *v, size_t ldv, bool add,    \
-                                     real *sums, size_t step, const char *next, size_t advance)    \
+    static void panel_one_##n(const struct panel_run *r)                                           \
     {                                                                                              \
-        int i = 0;                                                                                 \
-        UPTO_##n(PANEL_CLEAR);                                                                     \
-        for (; i + 2 <= k; i += 2, u += (ptrdiff_t)(2 * PANEL_ROWS), v += 2 * ldv) {               \
-            const vec u0 = VEC_LOAD(u), u1 = VEC_LOAD(u + PANEL_ROWS);                             \
-            PANEL_AHEAD;                                                                           \
-            UPTO_##n(PANEL_STEP_TWICE);                                                            \
+        const real *v = r->v, *w0 = r->u[0];                                                       \
+        const char *next0 = r->next[0];                                                            \
+        const size_t ldv = r->ldv, step = r->step, advance = r->advance;                           \
+        real *sums0 = r->sums[0];                                                                  \
+        UPTO_##n(PANEL_CLEAR_ONE);                                                                 \
+        for (int i = r->k; i > 0; i--, w0 += PANEL_ROWS, v += ldv) {                               \
+            const vec u0 = VEC_LOAD(w0);                                                           \
+            PANEL_AHEAD(next0);                                                                    \
+            UPTO_##n(PANEL_STEP_ONE);                                                              \
         }                                                                                          \
-        if (i < k) {                                                                               \
-            const vec u0 = VEC_LOAD(u);                                                            \
-            UPTO_##n(PANEL_STEP_ONCE);                                                             \
-        }                                                                                          \
-        UPTO_##n(PANEL_JOIN);                                                                      \
-        if (add) {                                                                                 \
+        if (r->add) {                                                                              \
             UPTO_##n(PANEL_ADD_ONE);                                                               \
         }                                                                                          \
         UPTO_##n(PANEL_STORE_ONE);                                                                 \
-    }                                                                                              \
-    static inline void panel_columns_##n(int k, const real *u, const real *v, size_t ldv,          \
-                                         bool add, real *sums, size_t step, const char *next,      \
-                                         size_t advance)                                           \
-    {                                                                                              \
-        if (VEC_LANES >= PANEL_ROWS) {                                                             \
-            panel_one_##n(k, u, v, ldv, add, sums, step, next, advance);                           \
-            return;                                                                                \
-        }                                                                                          \
-        for (int i = 0; i < PANEL_ROWS; i += 2 * VEC_LANES) {                                      \
-            panel_two_##n(k, u + i, v, ldv, add, sums + i, step, next, advance);                   \
-        }                                                                                          \
     }
 
 PANEL_COLUMNS(1)
@@ -106,22 +143,77 @@ PANEL_COLUMNS(3)
 PANEL_COLUMNS(4)
 PANEL_COLUMNS(5)
 PANEL_COLUMNS(6)
+#if PANEL_COLS > 6
+PANEL_COLUMNS(7)
+PANEL_COLUMNS(8)
+PANEL_COLUMNS(9)
+PANEL_COLUMNS(10)
+PANEL_COLUMNS(11)
+PANEL_COLUMNS(12)
+PANEL_COLUMNS(13)
+PANEL_COLUMNS(14)
+#endif
 
-static inline void kernel_multiply(int k, const real *u, const real *v, size_t ldv, int n, bool add,
-                                   real *sums, size_t step, const real *next)
+/* All columns of one vector or two. */
+static inline void panel_all(const struct panel_product *p, struct panel_run r, bool two)
 {
-    static void (*const columns[])(int, const real *, const real *, size_t, bool, real *, size_t,
-                                   const char *, size_t) = {panel_columns_1, panel_columns_2,
-                                                            panel_columns_3, panel_columns_4,
-                                                            panel_columns_5, panel_columns_6};
-    const int groups = (n + 5) / 6;
-    const size_t advance = (PANEL_ROWS * sizeof(real) + (size_t)groups - 1) / (size_t)groups;
-    const char *ahead = (const char *)next;
+    static void (*const columns[2][PANEL_COLS])(const struct panel_run *) = {
+        PANEL_COLS_OF(panel_one_), PANEL_COLS_OF(panel_two_)};
+    const int groups = (p->n + PANEL_COLS - 1) / PANEL_COLS;
 
-    for (int g = 0, t = 0; g < groups; g++, ahead += advance * (size_t)k) {
-        const int end = n * (g + 1) / groups;
-        columns[end - t - 1](k, u, v + t, ldv, add, sums + (size_t)t * step, step, ahead, advance);
+    r.k = p->k;
+    r.add = p->add;
+    r.ldv = p->ldv;
+    r.step = p->step;
+    r.advance = (PANEL_ROWS * sizeof(real) + (size_t)groups - 1) / (size_t)groups;
+    for (int g = 0, t = 0; g < groups; g++) {
+        const int end = p->n * (g + 1) / groups;
+        r.v = p->v + t;
+        columns[two][end - t - 1](&r);
+        for (int i = 0; i < 2; i++) {
+            r.sums[i] += (size_t)(end - t) * p->step;
+            r.next[i] += r.advance * (size_t)p->k;
+        }
         t = end;
+    }
+}
+
+/* Where a vector holds all of a panel, panels go by twos, and a last one alone. */
+static inline void multiply_pairs(const struct panel_product *p)
+{
+    for (int i = 0; i < p->panels; i += 2) {
+        const real *u = p->u + (size_t)i * p->u_panel;
+        real *sums = p->sums + (size_t)i * p->sums_panel;
+        const real *next = i + 2 < p->panels ? u + 2 * p->u_panel : p->next;
+        const struct panel_run r = {
+            .u = {u, u + p->u_panel},
+            .sums = {sums, sums + p->sums_panel},
+            .next = {(const char *)next, (const char *)(next + p->u_panel)}};
+        panel_all(p, r, i + 1 < p->panels);
+    }
+}
+
+static inline void multiply_each(const struct panel_product *p)
+{
+    for (int i = 0; i < p->panels; i++) {
+        const real *u = p->u + (size_t)i * p->u_panel;
+        real *sums = p->sums + (size_t)i * p->sums_panel;
+        const char *next = (const char *)(i + 1 < p->panels ? u + p->u_panel : p->next);
+        for (int row = 0; row < PANEL_ROWS; row += 2 * VEC_LANES) {
+            const struct panel_run r = {.u = {u + row, u + row + VEC_LANES},
+                                        .sums = {sums + row, sums + row + VEC_LANES},
+                                        .next = {next, next}};
+            panel_all(p, r, true);
+        }
+    }
+}
+
+static inline void kernel_multiply(const struct panel_product *p)
+{
+    if (VEC_LANES >= PANEL_ROWS) {
+        multiply_pairs(p);
+    } else {
+        multiply_each(p);
     }
 }
 

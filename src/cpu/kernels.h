@@ -92,6 +92,19 @@ struct wino_kernels {
     void (*filters_back)(const real *sums, real *g);
 };
 
+/*
+ * Of each panel i < panels: sums[i*sums_panel + t*step + r] (+)= sum over k of u[i*u_panel +
+ * k*PANEL_ROWS + r] * v[k*ldv + t], for t < n. next: the weights that will be asked for then, which
+ * are fetched meanwhile. Each sum is made in the order of k, whatever the other sizes are.
+ */
+struct panel_product {
+    int k, panels, n;
+    bool add;
+    const real *u, *v, *next;
+    size_t u_panel, ldv, sums_panel, step;
+    real *sums;
+};
+
 /* How a strip's row of n numbers is filled: out[i] = row[first + (i - from)*stride] for i
  * from..to-1, 0 elsewhere. */
 struct row_fill {
@@ -165,10 +178,7 @@ struct cpu_kernels {
                     const real *dy, real add, real *dx);
 
     struct wino_kernels wino[3]; /* m = 2, 4, 6 */
-    /* sums[t*step + r] (+)= sum over k of u[k*PANEL_ROWS + r] * v[k*ldv + t], for t < n. next: the
-     * weights that will be asked for then, which are fetched meanwhile. */
-    void (*multiply)(int k, const real *u, const real *v, size_t ldv, int n, bool add, real *sums,
-                     size_t step, const real *next);
+    void (*multiply)(const struct panel_product *p);
     /* rows runs of n numbers, `step` apart, go one behind the other to y. Up to 7 numbers behind
      * each run are read, and behind the last written. */
     void (*join_rows)(int rows, int n, const real *x, size_t step, real *y);
