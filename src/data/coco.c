@@ -24,7 +24,7 @@ struct raw {
     bool has_id, has_box, has_image, has_category, crowd, difficult;
     struct seg *seg;
     int mask_height, mask_width; /* of run lengths */
-    bool bad_seg;
+    const char *wrong_seg;       /* what is wrong with its segmentation */
 };
 
 /* Of each kind of problem the log gets this many. */
@@ -212,7 +212,7 @@ static enum vov_status read_mask(struct reader *r, const json *j, struct raw *a,
         return VOV_OK;
     }
     const enum vov_status status = coco_seg_read(
-        json_get(j, "segmentation"), keep ? &r->d->mem : &scratch, &a->seg, &a->bad_seg, err);
+        json_get(j, "segmentation"), keep ? &r->d->mem : &scratch, &a->seg, &a->wrong_seg, err);
     if (a->seg != NULL) {
         a->mask_height = a->seg->height;
         a->mask_width = a->seg->width;
@@ -329,7 +329,7 @@ static const char *unusable(const struct reader *r, const struct raw *a, const c
         return "there is no category with its \"category_id\"";
     }
     *kind = "segmentation";
-    return a->bad_seg ? "its \"segmentation\" is damaged" : NULL;
+    return a->wrong_seg;
 }
 
 /* Why a box cannot be learned; NULL: it can, and *out is what lies inside the picture. */

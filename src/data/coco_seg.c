@@ -10,23 +10,26 @@
 #include <math.h>
 #include <string.h>
 
-/* Numbers of a polygon, or -1 when it is none: at least three points, all finite. */
-static int polygon_length(const cJSON *p)
+/* What is wrong with a polygon; NULL: nothing, and it has *n numbers. */
+static const char *polygon_wrong(const cJSON *p, int *n)
 {
-    int n = 0;
-
+    *n = 0;
     if (!cJSON_IsArray(p)) {
-        return -1;
+        return "a polygon of its \"segmentation\" is no list";
     }
-    for (const cJSON *v = p->child; v != NULL; v = v->next, n++) {
-        if (!cJSON_IsNumber(v) || !isfinite(v->valuedouble) || n == INT_MAX - 1) {
-            return -1;
+    for (const cJSON *v = p->child; v != NULL; v = v->next, ++*n) {
+        if (!cJSON_IsNumber(v) || !(fabs(v->valuedouble) <= rle_farthest)) {
+            return "a coordinate of its \"segmentation\" is no number, or beyond 1e12";
         }
     }
-    return n >= 6 && n % 2 == 0 ? n : -1;
+    if (*n % 2 != 0) {
+        return "a polygon of its \"segmentation\" has an odd number of coordinates";
+    }
+    return *n < 6 ? "a polygon of its \"segmentation\" has fewer than three points" : NULL;
 }
 
-static enum vov_status read_polygons(const cJSON *j, struct arena *mem, struct seg *s, bool *bad)
+static enum vov_status read_polygons(const cJSON *j, struct arena *mem, struct seg *s,
+                                     const char **wrong)
 {
     const int n = json_len(j);
 
@@ -36,9 +39,9 @@ static enum vov_status read_polygons(const cJSON *j, struct arena *mem, struct s
         return VOV_ENOMEM;
     }
     for (const cJSON *p = j->child; p != NULL; p = p->next) {
-        const int len = polygon_length(p);
-        if (len < 0) {
-            *bad = true;
+        int len;
+        *wrong = polygon_wrong(p, &len);
+        if (*wrong != NULL) {
             return VOV_OK;
         }
         double *xy = arena_alloc(mem, (size_t)len * sizeof *xy);
@@ -72,8 +75,8 @@ static bool read_size(const cJSON *j, int *h, int *w)
     return true;
 }
 
-/* A list of runs, checked. *m is freed by rle_free. */
-static enum vov_status runs_of(const cJSON *counts, int h, int w, struct rle *m)
+/* A list of runs, checked. *m is freed by rle_free. VOV_EFORMAT with *wrong. */
+static enum vov_status runs_of(const cJSON *counts, struct rle *m, const char **wrong)
 {
     const int n = json_len(counts);
     unsigned *run = mem_alloc((size_t)n + 1, sizeof *run);
@@ -81,35 +84,52 @@ static enum vov_status runs_of(const cJSON *counts, int h, int w, struct rle *m)
     int i = 0;
 
     for (const cJSON *v = counts->child; v != NULL && status == VOV_OK; v = v->next) {
-        if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0) || v->valuedouble > (double)h * w) {
+        const double x = cJSON_IsNumber(v) ? v->valuedouble : -1;
+        if (!(x >= 0 && x <= UINT_MAX && x == floor(x))) {
+            *wrong = "a run length of its \"segmentation\" is no whole number of pixels";
             status = VOV_EFORMAT;
             break;
         }
-        run[i++] = (unsigned)v->valuedouble;
+        run[i++] = (unsigned)x;
     }
     if (status == VOV_OK) {
-        status = rle_from_runs(run, n, h, w, m, NULL);
+        *wrong = "the run lengths of its \"segmentation\" do not add up to its \"size\"";
+        status = rle_from_runs(run, n, m->h, m->w, m, NULL);
     }
     mem_free(run);
     return status;
 }
 
-static enum vov_status read_runs(const cJSON *j, struct arena *mem, struct seg *s, bool *bad)
+static enum vov_status read_counts(const cJSON *j, struct rle *m, const char **wrong)
 {
     const cJSON *counts = json_get(j, "counts");
-    struct rle m = {0};
-    enum vov_status status = VOV_EFORMAT;
-    int h, w;
 
-    if (read_size(j, &h, &w) && cJSON_IsArray(counts)) {
-        status = runs_of(counts, h, w, &m);
-    } else if (read_size(j, &h, &w) && cJSON_IsString(counts)) {
-        status = rle_from_string(counts->valuestring, strlen(counts->valuestring), h, w, &m, NULL);
+    if (!read_size(j, &m->h, &m->w)) {
+        *wrong = "the \"size\" of its \"segmentation\" is not [height, width], each 1 to 32768";
+        return VOV_EFORMAT;
     }
-    *bad = status != VOV_OK && status != VOV_ENOMEM;
+    if (cJSON_IsArray(counts)) {
+        return runs_of(counts, m, wrong);
+    }
+    if (cJSON_IsString(counts)) {
+        *wrong = "the compressed run lengths of its \"segmentation\" are damaged";
+        return rle_from_string(counts->valuestring, strlen(counts->valuestring), m->h, m->w, m,
+                               NULL);
+    }
+    *wrong = "its \"segmentation\" has no \"counts\"";
+    return VOV_EFORMAT;
+}
+
+static enum vov_status read_runs(const cJSON *j, struct arena *mem, struct seg *s,
+                                 const char **wrong)
+{
+    struct rle m = {0};
+    enum vov_status status = read_counts(j, &m, wrong);
+
     if (status == VOV_OK) {
-        s->height = h;
-        s->width = w;
+        *wrong = NULL;
+        s->height = m.h;
+        s->width = m.w;
         s->n_rle = m.n;
         s->rle = arena_alloc(mem, (size_t)m.n * sizeof *s->rle + 1);
         status = s->rle != NULL ? VOV_OK : VOV_ENOMEM;
@@ -118,16 +138,16 @@ static enum vov_status read_runs(const cJSON *j, struct arena *mem, struct seg *
         memcpy(s->rle, m.run, (size_t)m.n * sizeof *s->rle);
     }
     rle_free(&m);
-    return *bad ? VOV_OK : status;
+    return status == VOV_ENOMEM ? VOV_ENOMEM : VOV_OK;
 }
 
-enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out, bool *bad,
-                              struct err *err)
+enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out,
+                              const char **wrong, struct err *err)
 {
     enum vov_status status = VOV_OK;
 
     *out = NULL;
-    *bad = false;
+    *wrong = NULL;
     if (j == NULL || cJSON_IsNull(j) || (cJSON_IsArray(j) && json_len(j) == 0)) {
         return VOV_OK; /* a set of boxes */
     }
@@ -136,12 +156,12 @@ enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out
         return err_nomem(err, sizeof *s);
     }
     if (cJSON_IsArray(j)) {
-        status = read_polygons(j, mem, s, bad);
+        status = read_polygons(j, mem, s, wrong);
     } else if (cJSON_IsObject(j)) {
-        status = read_runs(j, mem, s, bad);
+        status = read_runs(j, mem, s, wrong);
     } else {
-        *bad = true;
+        *wrong = "its \"segmentation\" is neither a list of polygons nor run lengths";
     }
-    *out = *bad ? NULL : s;
+    *out = *wrong != NULL ? NULL : s;
     return status == VOV_OK ? VOV_OK : err_nomem(err, sizeof *s);
 }

@@ -9,10 +9,10 @@
 #include "dataset.h"
 
 /*
- * *out lives in mem; NULL for none. *bad: the value is damaged (wrong types, runs that do not add
- * up, no such size). VOV_OK or VOV_ENOMEM.
+ * *out lives in mem; NULL for none. *wrong says what is damaged (wrong types, runs that do not add
+ * up, no such size, ...), of which *out has nothing; NULL: nothing is. VOV_OK or VOV_ENOMEM.
  */
-enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out, bool *bad,
-                              struct err *err);
+enum vov_status coco_seg_read(const json *j, struct arena *mem, struct seg **out,
+                              const char **wrong, struct err *err);
 
 #endif

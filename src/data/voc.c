@@ -40,7 +40,8 @@ struct voc {
     size_t n_value;
     char file_name[VALUE_TEXT];
     struct object object;
-    bool failed; /* no memory */
+    char other_root[64]; /* what stands in place of <annotation> */
+    bool failed;         /* no memory */
 };
 
 static void problem(struct voc *v, const char *kind, const char *text)
@@ -103,6 +104,11 @@ static void XMLCALL on_start(void *user, const XML_Char *tag, const XML_Char **a
     const size_t n = strlen(v->path), more = strlen(tag) + 1;
 
     (void)attributes;
+    if (n == 0 && v->depth == 0 && strcmp(tag, "annotation") != 0) {
+        snprintf(v->other_root, sizeof v->other_root, "%s", tag);
+        XML_StopParser(v->parser, XML_FALSE);
+        return;
+    }
     if (v->depth > 0 || n + more >= sizeof v->path) {
         v->depth += more;
         return;
@@ -202,6 +208,12 @@ static enum vov_status parse(struct voc *v, const struct buf *text, struct err *
     if (v->failed) {
         return err_nomem(err, text->n);
     }
+    if (v->other_root[0] != '\0') {
+        return err_set(err, VOV_EFORMAT,
+                       "%s:%lu: no annotation of Pascal VOC: it begins with <%s> in place of "
+                       "<annotation>",
+                       v->xml, (unsigned long)XML_GetCurrentLineNumber(v->parser), v->other_root);
+    }
     if (status != XML_STATUS_OK) {
         return err_set(err, VOV_EFORMAT, "%s:%lu:%lu: %s", v->xml,
                        (unsigned long)XML_GetCurrentLineNumber(v->parser),
@@ -240,7 +252,7 @@ static enum vov_status read_xml(struct voc *v, const char *path, const char *id,
 
     v->xml = path;
     v->it = (struct item){0};
-    v->path[0] = v->file_name[0] = '\0';
+    v->path[0] = v->file_name[0] = v->other_root[0] = '\0';
     v->depth = v->n_value = 0;
     v->parser = status == VOV_OK ? XML_ParserCreate(NULL) : NULL;
     if (status == VOV_OK && v->parser == NULL) {

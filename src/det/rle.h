@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RLE_MAX_SIDE = 32768 }; /* h * w then fits in an int */
+enum { RLE_MAX_SIDE = 32768 };           /* h * w then fits in an int */
+static const double rle_farthest = 1e12; /* of a polygon's coordinates */
 
 struct rle {
     int h, w;
@@ -33,7 +34,7 @@ enum vov_status rle_from_string(const char *s, size_t n, int h, int w, struct rl
 void rle_to_string(const struct rle *m, struct buf *out);
 
 /* A polygon of n numbers x y x y ..., filled by the even-odd rule. VOV_EFORMAT for fewer than three
- * points and for coordinates beyond 10^12. */
+ * points and for coordinates beyond rle_farthest. */
 enum vov_status rle_from_polygon(const double *xy, int n, int h, int w, struct rle *m,
                                  struct err *err);
 

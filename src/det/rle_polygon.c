@@ -17,8 +17,6 @@
 
 enum { FINE = 5, MIDDLE = 2 }; /* grid steps of a pixel; a column's middle is between 2 and 3 */
 
-static const double farthest = 1e12;
-
 /* An edge from the end with the smaller coordinate of its longer side. Positions in grid steps. */
 struct edge {
     long long x, y;   /* of that end */
@@ -179,7 +177,7 @@ enum vov_status rle_from_polygon(const double *xy, int n, int h, int w, struct r
                        RLE_MAX_SIDE);
     }
     for (int i = 0; i < n; i++) {
-        if (!(fabs(xy[i]) <= farthest)) {
+        if (!(fabs(xy[i]) <= rle_farthest)) {
             return err_set(err, VOV_EFORMAT, "a polygon's coordinate %g is out of range", xy[i]);
         }
     }

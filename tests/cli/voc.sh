@@ -65,6 +65,8 @@ wrong '000001.xml:2:.*mismatched tag' "$tmp/bad.xml"
 printf '<annotation><object><name>cow</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>%s' \
     '<ymax>9</ymax></bndbox></object></annotation>' >"$tmp/bad.xml"
 wrong '"cow", which is none of the classes' "$tmp/bad.xml"
+printf '<!DOCTYPE html>\n<html><body>not found</body></html>\n' >"$tmp/bad.xml"
+wrong '000001.xml:2: .*begins with <html> in place of <annotation>' "$tmp/bad.xml"
 : >"$tmp/bad.xml"
 wrong '000001.xml:1:.*no element' "$tmp/bad.xml"
 printf '000009\n' >"$voc/ImageSets/Main/test.txt"

@@ -92,6 +92,70 @@ START_TEST(masks_have_the_size_of_their_picture)
 }
 END_TEST
 
+/* What is wrong with masks, and what the warning says of it. */
+static const struct {
+    const char *seg, *said;
+} wrong_masks[] = {
+    {"[[1, 1, 9, 1, 9, 9, 1]]", "has an odd number of coordinates"},
+    {"[[1, 1, 9, 1]]", "has fewer than three points"},
+    {"[[]]", "has fewer than three points"},
+    {"[[1, 1, 9, 1, 9, 9], [1, 2]]", "has fewer than three points"},
+    {"[[1, 1, 9, 1, 9, 1e13]]", "is no number, or beyond 1e12"},
+    {"[[1, 1, 9, 1, 9, \"9\"]]", "is no number, or beyond 1e12"},
+    {"[1, 1, 9, 1, 9, 9]", "is no list"},
+    {"5", "neither a list of polygons nor run lengths"},
+    {"\"abc\"", "neither a list of polygons nor run lengths"},
+    {"{\"counts\": [100, 20, 80]}", "not [height, width], each 1 to 32768"},
+    {"{\"size\": [4294967295, 4294967295], \"counts\": [1]}", "each 1 to 32768"},
+    {"{\"size\": [10, 20]}", "has no \"counts\""},
+    {"{\"size\": [10, 20], \"counts\": []}", "do not add up to its \"size\""},
+    {"{\"size\": [10, 20], \"counts\": [100, 20]}", "do not add up to its \"size\""},
+    {"{\"size\": [10, 20], \"counts\": [4294967295, 201]}", "do not add up to its \"size\""},
+    {"{\"size\": [10, 20], \"counts\": [4294967497]}", "no whole number of pixels"},
+    {"{\"size\": [10, 20], \"counts\": [-1, 201]}", "no whole number of pixels"},
+    {"{\"size\": [10, 20], \"counts\": [100.5, 100]}", "no whole number of pixels"},
+    {"{\"size\": [10, 20], \"counts\": \"ooo\"}", "compressed run lengths"},
+    {"{\"size\": [10, 20], \"counts\": \"\"}", "compressed run lengths"},
+    {"{\"size\": [10, 20], \"counts\": \" \"}", "compressed run lengths"},
+};
+
+struct expected {
+    const char *text;
+    int n;
+};
+
+static void expect_problem(void *user, const char *kind, bool skipped, const char *text)
+{
+    struct expected *e = user;
+
+    ck_assert_str_eq(kind, "segmentation");
+    ck_assert(skipped);
+    ck_assert_msg(strstr(text, "annotation 1 is left out: ") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, e->text) != NULL, "\"%s\" instead of \"%s\"", text, e->text);
+    e->n++;
+}
+
+START_TEST(says_what_is_wrong_with_a_mask)
+{
+    for (size_t i = 0; i < sizeof wrong_masks / sizeof wrong_masks[0]; i++) {
+        struct expected e = {wrong_masks[i].said, 0};
+        const struct dataset_options opt = {
+            .masks = MASKS_CHECK, .problem = expect_problem, .user = &e};
+        char text[400];
+
+        snprintf(text, sizeof text,
+                 "{\"id\": 1, \"image_id\": 7, \"category_id\": 3, \"bbox\": [2, 2, 3, 4], "
+                 "\"segmentation\": %s}",
+                 wrong_masks[i].seg);
+        struct dataset d = read_set(text, &opt);
+        ck_assert_int_eq(e.n, 1);
+        ck_assert_int_eq(d.n_truth, 0);
+        ck_assert_int_eq(d.skipped, 1);
+        dataset_free(&d);
+    }
+}
+END_TEST
+
 struct heard {
     int lines, counts;
 };
@@ -278,6 +342,7 @@ int main(void)
 {
     const TTest *const tests[] = {boxes_that_training_cannot_use_stay_for_evaluation,
                                   masks_have_the_size_of_their_picture,
+                                  says_what_is_wrong_with_a_mask,
                                   warnings_of_a_kind_are_few,
                                   each_picture_is_looked_for,
                                   what_is_no_file_is_said,
