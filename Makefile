@@ -189,13 +189,14 @@ uninstall: all ## Removes what `make install` put there
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/vov.pc $(DESTDIR)$(INCDIR)/vov.h
 	rm -rf $(DESTDIR)$(DATADIR)
 
-bench-kernels: $O/tests/bench/bench_kernels $O/tests/bench/bench_basic ## Speed of the innermost loops on layers of our nets
+bench-kernels: $O/tests/bench/bench_kernels $O/tests/bench/bench_basic $O/tests/bench/bench_proposals ## Speed of the innermost loops on layers of our nets
 	$< 1
 	$< 1 8
 	$< 2 8
 	$O/tests/bench/bench_basic 1
 	$O/tests/bench/bench_basic 1 8
 	$O/tests/bench/bench_basic 2 8
+	$O/tests/bench/bench_proposals
 
 clean: ## Removes what was built
 	rm -rf build vov

@@ -1,10 +1,11 @@
 /*
- * test_maskrcnn.c - Mask R-CNN: the sizes of the paper's nets; a small one learns two pictures, and
- * finds their boxes and masks again, with masks and without; what its sections refuse; and that a
- * device which lacks its operations is refused.
+ * test_maskrcnn.c - Mask R-CNN: the sizes of the paper's nets and their plain forms; a small one
+ * learns two pictures, and finds their boxes and masks again, with masks and without; what its
+ * sections refuse; and that a device which lacks its operations is refused.
  */
 #include "net/scene.h"
 
+#include "base/file.h"
 #include "heads/rcnn.h"
 #include "ops/ops.h"
 
@@ -20,14 +21,17 @@
 #define MASK "[roi_mask]\nconvs=1\nchannels=16\nnorm=group\n"
 #define NET(more) TINY_BODY("norm=group\n", FPN RPN more)
 
+/* Parameters, and what the backbone multiplies at 800x1344. plain: with frozen norms, none in
+ * pyramid and heads, a box head of two connected layers; faster: that without masks. */
 static const struct {
     const char *cfg;
-    int params;
+    int params, plain, faster;
+    long long backbone;
 } nets[] = {
-    {"cfg/detect/maskrcnn-vovnet39-gn.cfg", 43455093},
-    {"cfg/detect/maskrcnn-vovnet57-gn.cfg", 57495093},
-    {"cfg/detect/maskrcnn-resnet50-gn.cfg", 45715509},
-    {"cfg/detect/maskrcnn-resnet101-gn.cfg", 64707637},
+    {"cfg/detect/maskrcnn-vovnet39-gn.cfg", 43455093, 42140277, 39496740, 151525785600},
+    {"cfg/detect/maskrcnn-vovnet57-gn.cfg", 57495093, 56180277, 53536740, 191338291200},
+    {"cfg/detect/maskrcnn-resnet50-gn.cfg", 45715509, 44400693, 41757156, 87581491200},
+    {"cfg/detect/maskrcnn-resnet101-gn.cfg", 64707637, 63392821, 60749284, 167129088000},
 };
 
 /* 43.46, 57.50, 45.72, 64.71 M, in training and afterwards. */
@@ -44,6 +48,50 @@ START_TEST(sizes_of_the_paper)
         ck_assert_int_eq(graph_cost(&m.graph).params, nets[_i].params);
         model_close(&m);
     }
+}
+END_TEST
+
+/* Multiply-adds of the nodes before the pyramid. */
+static long long backbone_cost(const struct graph *g)
+{
+    long long sum = 0;
+
+    for (int i = 0; i < g->n_nodes && strncmp(g->nodes[i]->name, "fpn", 3) != 0; i++) {
+        sum += node_cost(g->nodes[i]).madds;
+    }
+    return sum;
+}
+
+/* 42.14, 56.18, 44.40, 63.39 M; Faster R-CNN: 39.50, 53.54, 41.76, 60.75 M. */
+START_TEST(plain_nets_of_the_paper)
+{
+    static const char *const set[] = {"net.norm=frozen", "fpn.norm=none", "roi_box.convs=0",
+                                      "roi_box.layers=2", "roi_mask.norm=none"};
+    const int n = sizeof set / sizeof set[0];
+    struct model_options opt = {.keep_norms = true, .set = set, .n_set = n};
+    struct err_list errs = {0};
+    struct err err = {0};
+    struct buf text = {0};
+    struct model m;
+
+    ck_assert_msg(model_build(nets[_i].cfg, &opt, &m, &errs) == VOV_OK, "%s", errs.item[0].msg);
+    ck_assert_int_eq(graph_cost(&m.graph).params, nets[_i].plain);
+    ck_assert_int_eq(backbone_cost(&m.graph), nets[_i].backbone);
+    model_close(&m);
+
+    ck_assert(file_read(nets[_i].cfg, 1 << 20, &text, &err) == VOV_OK);
+    const char *before = text.p;
+    for (const char *p = text.p; (p = strstr(p, "[roi_align]")) != NULL; p++) {
+        before = p;
+    }
+    ck_assert(before > text.p);
+    opt.n_set = n - 1;
+    ck_assert_msg(model_build_text("t.cfg", text.p, (size_t)(before - text.p), &opt, &m, &errs) ==
+                      VOV_OK,
+                  "%s", errs.item[0].msg);
+    ck_assert_int_eq(graph_cost(&m.graph).params, nets[_i].faster);
+    model_close(&m);
+    buf_free(&text);
 }
 END_TEST
 
@@ -147,6 +195,7 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, sizes_of_the_paper, 0, 4);
+    tcase_add_loop_test(t, plain_nets_of_the_paper, 0, 4);
     tcase_add_test(t, anchors_of_the_paper);
     tcase_add_loop_test(t, learns_and_finds, 0, 2);
     tcase_add_loop_test(t, refuses, 0, sizeof refused / sizeof refused[0]);
