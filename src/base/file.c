@@ -35,7 +35,7 @@ static enum vov_status at_most(int fd, const char *path, size_t max, struct err 
     char more;
     return read(fd, &more, 1) == 0
                ? VOV_OK
-               : err_set(err, VOV_EFORMAT, "%s: at most %zu bytes are read, and it has more", path,
+               : err_set(err, VOV_EIO, "%s: at most %zu bytes are read, and it has more", path,
                          max);
 }
 
@@ -252,6 +252,18 @@ enum vov_status file_write(const char *path, const void *bytes, size_t n, struct
     TRY(file_create(path, &w, err));
     file_put(&w, bytes, n);
     return file_commit(&w, err);
+}
+
+enum vov_status file_try(const char *path, struct err *err)
+{
+    struct stat st;
+    struct file_writer w;
+    if (path == NULL || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+        return VOV_OK; /* a pipe or a device: its reader would notice */
+    }
+    TRY(file_create(path, &w, err));
+    file_abort(&w);
+    return VOV_OK;
 }
 
 bool file_exists(const char *path)

@@ -9,7 +9,7 @@
 
 #include <dirent.h>
 
-/* Appends the file to *out. Refuses more than max bytes (VOV_EFORMAT) and what is no plain file. */
+/* Appends the file to *out. Refuses more than max bytes and what is no plain file (VOV_EIO). */
 enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err);
 
 /* A plain file for reading, closed by fclose. VOV_EIO also for folders, pipes and devices, which
@@ -34,6 +34,9 @@ void file_abort(struct file_writer *w);
 
 /* The three steps for bytes that are all there. */
 enum vov_status file_write(const char *path, const void *bytes, size_t n, struct err *err);
+
+/* Whether a file could be written there, for results that take long to make. NULL is fine. */
+enum vov_status file_try(const char *path, struct err *err);
 
 enum vov_status file_mkdirs(const char *path, struct err *err); /* mkdir -p */
 bool file_exists(const char *path);

@@ -166,6 +166,11 @@ static void measure_peak(struct bench *b)
     on->peak_bytes = fmax(on->peak_bytes, peak.bytes);
 }
 
+static bool uses_stdout(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
 static enum vov_status prepare(struct bench *b, struct err *err)
 {
     const struct bench_options *o = b->opt;
@@ -189,20 +194,18 @@ static enum vov_status prepare(struct bench *b, struct err *err)
         return err_nomem(err, n * sizeof *b->cases);
     }
     TRY(bench_report_open(&b->report, (int)n, err));
+    TRY(uses_stdout(o->json) ? VOV_OK : file_try(o->json, err));
+    TRY(uses_stdout(o->csv) ? VOV_OK : file_try(o->csv, err));
     if (o->against != NULL) {
         TRY(bench_against_open(&b->against, o->against, o->force, err));
     }
     TRY(device_open(b->cli, o->device, b->plan.threads, &b->plan.be, err));
     TRY(open_energy(b, err));
     choose_protocol(b);
+    describe_machine(b);
     b->run.how = &b->how;
     b->run.log = &b->cli->log;
     b->run.stop = interrupt_watch();
-    if (b->run.energy != NULL && energy_readable(b->run.energy)) {
-        TRY(bench_idle(&b->run, err));
-    }
-    describe_machine(b);
-    measure_peak(b);
     return VOV_OK;
 }
 
@@ -226,6 +229,10 @@ static enum vov_status measure(struct bench *b, struct err *err)
     if (b->opt->against != NULL) {
         TRY(bench_against_check(&b->against, &b->report, &b->cli->log, err));
     }
+    if (b->run.energy != NULL && energy_readable(b->run.energy)) {
+        TRY(bench_idle(&b->run, err));
+    }
+    measure_peak(b);
     for (int i = 0; i < b->run.n; i++) {
         TRY(bench_warm(&b->run, i, err));
     }
@@ -248,11 +255,6 @@ static enum vov_status put_file(const char *path, struct buf *text, struct err *
     }
     buf_free(text);
     return status;
-}
-
-static bool uses_stdout(const char *path)
-{
-    return path != NULL && strcmp(path, "-") == 0;
 }
 
 static enum vov_status write_all(struct bench *b, struct err *err)

@@ -109,7 +109,7 @@ enum vov_status bench_against_open(struct bench_against *a, const char *what, bo
     if (a->paper) {
         return VOV_OK;
     }
-    TRY(json_read(what, MAX_FILE, &list, err));
+    TRY(err_of_input(err, json_read(what, MAX_FILE, &list, err), VOV_EFORMAT));
     const enum vov_status status = read_list(a, list, err);
     json_free(list);
     return status;

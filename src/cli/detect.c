@@ -130,14 +130,14 @@ static void print_found(const struct detect_run *r, const char *path, const stru
     if (r->cli->quiet) {
         return;
     }
-    printf("%s: %d", path, dets->n);
+    cli_print(stdout, "%s: %d", path, dets->n);
     for (int c = 0, first = 1; c < d->n_classes; c++) {
         int n = 0;
         for (int i = 0; i < dets->n; i++) {
             n += dets->v[i].class_id == c;
         }
         if (n > 0) {
-            printf("%s%d %s", first ? " (" : ", ", n, d->class_name[c]);
+            cli_print(stdout, "%s%d %s", first ? " (" : ", ", n, d->class_name[c]);
             first = 0;
         }
     }
@@ -176,7 +176,7 @@ static enum vov_status one(struct detect_run *r, int i, struct det_list *dets, s
         return VOV_OK;
     }
     if (read != VOV_OK) {
-        return err_set(err, read, "%s", why.msg);
+        return err_set(err, read, "%s: %s", in->path, why.msg);
     }
     print_found(r, in->path, dets);
     enum vov_status status = findings_add(&r->found, in, &img, &r->detector, dets, err);
@@ -192,6 +192,8 @@ static enum vov_status all(struct detect_run *r, struct err *err)
 {
     struct det_list dets = {0};
     enum vov_status status = VOV_OK;
+    TRY(file_try(r->opt->json, err));
+    TRY(file_try(r->opt->coco, err));
     if (r->out != NULL) {
         TRY(file_mkdirs(r->out, err));
     }

@@ -65,7 +65,7 @@ static void print_text(const struct eval_run *r, bool voc)
         buf_puts(&b, "\n");
         voc_report_text(&r->voc, &r->data, &b);
     }
-    fputs(b.p != NULL ? b.p : "", stdout);
+    cli_print(stdout, "%s", b.p != NULL ? b.p : "");
     buf_free(&b);
     printf("\n%d pictures in %.1f s", r->data.n, r->result.seconds);
     if (!r->data.labels) {
@@ -96,10 +96,6 @@ static void print_json(const struct eval_run *r, bool voc)
 
 static enum vov_status report(const struct eval_options *o, struct eval_run *r, struct err *err)
 {
-    if ((o->coco != NULL || o->voc) && r->data.labels) {
-        return err_set(err, VOV_EARG, "%s is for detectors: a classifier has no boxes",
-                       o->voc ? "--voc" : "--coco");
-    }
     if (o->coco != NULL) {
         TRY(results_write(o->coco, &r->result.results, err));
     }
@@ -114,14 +110,19 @@ static enum vov_status report(const struct eval_options *o, struct eval_run *r, 
     return VOV_OK;
 }
 
-static enum vov_status open_data(const struct cli *cli, struct eval_run *r, struct err *err)
+static enum vov_status open_data(const struct cli *cli, const struct eval_options *o,
+                                 struct eval_run *r, struct err *err)
 {
     const struct dataset_options opt = evaluate_data(&r->detector.model, &cli->log);
     TRY(dataset_open(cli->operand[2], true, &opt, &r->data, err));
     if (r->data.n == 0) {
         return err_set(err, VOV_EFORMAT, "%s: no pictures to evaluate with", r->data.path);
     }
-    return VOV_OK;
+    if ((o->coco != NULL || o->voc) && r->data.labels) {
+        return err_set(err, VOV_EARG, "%s is for detectors: a classifier has no boxes",
+                       o->voc ? "--voc" : "--coco");
+    }
+    return file_try(o->coco, err);
 }
 
 /* With several sizes the network is opened later, at one after the other. */
@@ -172,7 +173,7 @@ static int run(const struct cli *cli, const void *options)
     if (code == 0 && open_network(&r, o, &errs) != VOV_OK) {
         code = cli_fail_list(cli, &errs);
     }
-    if (code == 0 && open_data(cli, &r, &err) != VOV_OK) {
+    if (code == 0 && open_data(cli, o, &r, &err) != VOV_OK) {
         code = cli_fail(cli, &err);
     }
     if (code == 0 && measure(&r, &errs) != VOV_OK) {

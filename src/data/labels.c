@@ -114,7 +114,7 @@ static enum vov_status read_names(struct dataset *d, const char *first, struct e
         status = make_room(d, CIFAR_CLASSES, err);
     }
     if (status == VOV_OK && file_exists(path)) {
-        status = file_read(path, MAX_NAMES, &text, err);
+        status = err_of_input(err, file_read(path, MAX_NAMES, &text, err), VOV_EFORMAT);
     }
     mem_free(path);
     char *rest = text.p;
