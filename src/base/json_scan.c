@@ -192,11 +192,14 @@ static enum vov_status scan_unicode(struct json_scan *s)
     if (code == 0) {
         return json_fail(s, "a string without the character NUL");
     }
-    if (code >= 0xd800 && code < 0xdc00) {
-        TRY(scan_literal(s, "\\u"));
-        TRY(scan_hex4(s, &low));
-        if (low >= 0xdc00 && low < 0xe000) {
-            return VOV_OK;
+    if (code >= 0xd800 && code < 0xdc00 && json_peek(s) == '\\') {
+        s->pos++;
+        if (json_peek(s) == 'u') {
+            s->pos++;
+            TRY(scan_hex4(s, &low));
+            if (low >= 0xdc00 && low < 0xe000) {
+                return VOV_OK;
+            }
         }
     }
     return code >= 0xd800 && code < 0xe000 ? json_fail(s, "both halves of a surrogate pair")

@@ -161,6 +161,9 @@ static enum vov_status add_category(struct reader *r, long index, const json *j,
     if (!json_int(j, "id", &id)) {
         return bad_id(r, "categories", index, err);
     }
+    if (name == NULL || name[0] == '\0') {
+        return err_set(err, VOV_EFORMAT, "%s: category %lld has no \"name\"", d->path, id);
+    }
     if (idmap_get(&r->class_of, id) >= 0) {
         problem(r, "duplicate", true, "category id %lld stands there twice", id);
         return VOV_OK;
@@ -170,7 +173,7 @@ static enum vov_status add_category(struct reader *r, long index, const json *j,
         !VEC_GROW(d->class_key, d->n_classes, r->cap_classes)) {
         return err_nomem(err, sizeof id);
     }
-    d->class_name[d->n_classes] = arena_strdup(&d->mem, name != NULL ? name : "");
+    d->class_name[d->n_classes] = arena_strdup(&d->mem, name);
     d->class_key[d->n_classes] = id;
     if (d->class_name[d->n_classes] == NULL || !idmap_put(&r->class_of, id, d->n_classes)) {
         return err_nomem(err, sizeof id);
@@ -314,22 +317,30 @@ static enum vov_status sort_classes(struct reader *r, struct err *err)
     return VOV_OK;
 }
 
-/* Why an annotation cannot be used; NULL: it can. *kind as in dataset_options. */
-static const char *unusable(const struct reader *r, const struct raw *a, const char **kind)
+/* Whether an annotation can be used; if not, why. *kind as in dataset_options. */
+static bool usable(const struct reader *r, const struct raw *a, const char **kind, char why[100])
 {
     *kind = "id";
     if (!a->has_image) {
-        return "its \"image_id\" is no whole number";
+        snprintf(why, 100, "its \"image_id\" is no whole number");
+        return false;
     }
     if (idmap_get(&r->image_of, a->image) < 0) {
-        return "there is no image with its \"image_id\"";
+        snprintf(why, 100, "there is no image with its \"image_id\", %lld", a->image);
+        return false;
     }
     *kind = "category";
-    if (!a->has_category || idmap_get(&r->class_of, a->category) < 0) {
-        return "there is no category with its \"category_id\"";
+    if (!a->has_category) {
+        snprintf(why, 100, "its \"category_id\" is no whole number");
+        return false;
+    }
+    if (idmap_get(&r->class_of, a->category) < 0) {
+        snprintf(why, 100, "there is no category with its \"category_id\", %lld", a->category);
+        return false;
     }
     *kind = "segmentation";
-    return a->wrong_seg;
+    snprintf(why, 100, "%s", a->wrong_seg != NULL ? a->wrong_seg : "");
+    return a->wrong_seg == NULL;
 }
 
 /* Why a box cannot be learned; NULL: it can, and *out is what lies inside the picture. */
@@ -398,10 +409,10 @@ static enum vov_status add_truth(struct reader *r, struct item *it, const struct
 static enum vov_status place(struct reader *r, const struct raw *a, struct err *err)
 {
     const char *kind;
-    const char *why = unusable(r, a, &kind);
+    char why[100];
 
     TRY(note_id(r, a, err));
-    if (why != NULL) {
+    if (!usable(r, a, &kind, why)) {
         problem(r, kind, true, "annotation %lld is left out: %s", a->id, why);
         return VOV_OK;
     }
@@ -419,8 +430,11 @@ static enum vov_status check_lists(const struct reader *r, struct err *err)
     if (missing != NULL) {
         return err_set(err, VOV_EFORMAT, "%s: no list \"%s\" in it", r->d->path, missing);
     }
-    if (r->d->n == 0) {
-        return err_set(err, VOV_EFORMAT, "%s: the list \"images\" is empty", r->d->path);
+    const char *empty = r->d->n == 0                       ? "images"
+                        : labelled && r->d->n_classes == 0 ? "categories"
+                                                           : NULL;
+    if (empty != NULL) {
+        return err_set(err, VOV_EFORMAT, "%s: the list \"%s\" is empty", r->d->path, empty);
     }
     return VOV_OK;
 }

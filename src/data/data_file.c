@@ -99,8 +99,10 @@ static enum vov_status take_line(struct data_file *d, int number, char *line, un
         }
     }
     const char *near = text_nearest(name, key_names, N_KEYS, sizeof *key_names);
-    return err_set(err, VOV_EFORMAT, "%s:%d: unknown key \"%.60s\"%s%s%s", d->path, number, name,
-                   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+    return err_set(err, VOV_EFORMAT, "%s:%d: unknown key \"%.60s\"; %s%s%s", d->path, number, name,
+                   near != NULL ? "did you mean \"" : "there are ",
+                   near != NULL ? near
+                                : "train, valid, images, train_images, valid_images, classes",
                    near != NULL ? "\"?" : "");
 }
 
