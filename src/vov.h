@@ -24,7 +24,7 @@ enum vov_status {
     VOV_EFORMAT,      /* a weights or annotation file, or a picture, is damaged or cannot be read */
     VOV_EIO,          /* the system refused a file operation */
     VOV_ENOMEM,       /* host or device memory ran out, or a plan does not fit into it */
-    VOV_ENONFINITE,   /* a loss or a gradient is NaN or infinite */
+    VOV_ENONFINITE,   /* a loss, a gradient or an output is NaN or infinite */
     VOV_EDEVICE,      /* a kernel, a driver or a vendor library failed */
     VOV_EUNSUPPORTED, /* well formed, but not built in or not written */
     VOV_EARG,         /* the caller broke the contract of this header */

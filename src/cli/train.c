@@ -60,9 +60,16 @@ static enum vov_status score(struct run *r, struct trainer *t, struct err *err)
 {
     struct evaluation e = {0};
     struct buf json = {0}, line = {0};
-    enum vov_status status = detector_take(&r->detector, t->model, err);
+    struct err why = {0};
+    enum vov_status status = detector_take(&r->detector, t->model, &why);
     if (status == VOV_OK) {
-        status = evaluate(&r->detector, &r->valid, t->opt->workers, &r->cli->log, &e, err);
+        status = evaluate(&r->detector, &r->valid, t->opt->workers, &r->cli->log, &e, &why);
+    }
+    if (status == VOV_ENONFINITE) { /* before anything of this epoch was saved */
+        err_set(err, status, "%s; rate %.3g; the last good checkpoint is %s", why.msg, t->rate,
+                t->last_path);
+    } else if (status != VOV_OK) {
+        *err = why;
     }
     if (status == VOV_OK) {
         const double v = evaluation_score(&e);

@@ -76,9 +76,9 @@ enum vov_status exec_backward(struct exec *e, uint64_t key, struct err *err);
 /* Both passes, without waiting for the device: what fails there shows at the next backend_check. */
 enum vov_status exec_train(struct exec *e, uint64_t key, struct err *err);
 
-/* Runs both passes of a training graph again on the batch that is in memory, and looks after each
- * step. The name of the first input, or node (by running order), whose numbers are not finite;
- * NULL: all are. Gradients and running statistics change. For messages after a bad loss. */
+/* Runs the plan again on the batch that is in memory, and looks after each step. The name of the
+ * first input, or node (by running order), whose numbers are not finite; NULL: all are. Gradients
+ * and running statistics change. For messages after a bad loss. */
 const char *exec_find_nonfinite(struct exec *e, uint64_t key);
 
 #endif

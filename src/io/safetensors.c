@@ -250,6 +250,9 @@ static enum vov_status parse(const char *path, struct safetensors *st, struct er
     for (int i = 0; i < 8 && n_file >= 8; i++) {
         n_head |= (uint64_t)bytes[i] << (8 * i);
     }
+    if (n_file == 0) {
+        return err_set(err, VOV_EFORMAT, "%s: an empty file", path);
+    }
     if (n_file < 8 || n_head > n_file - 8 || n_head > max_header || n_head < 2) {
         return err_set(err, VOV_EFORMAT,
                        "%s: no safetensors file: %zu bytes do not hold a header of %llu", path,

@@ -7,6 +7,7 @@
 #include "base/json.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <string.h>
 
 static enum vov_status damaged(const char *path, const char *key, struct err *err)
@@ -64,11 +65,15 @@ static enum vov_status take_keys(struct detector *d, const char *path, const cha
     return status;
 }
 
-static bool three(const json *j, double *out)
+/* Finite numbers, none under `least`. */
+static bool three(const json *j, double least, double *out)
 {
     const json *c = j != NULL ? j->child : NULL;
     int n = 0;
     for (; cJSON_IsArray(j) && c != NULL && cJSON_IsNumber(c) && n < 3; c = c->next) {
+        if (!isfinite(c->valuedouble) || c->valuedouble < least) {
+            return false;
+        }
         out[n++] = c->valuedouble;
     }
     return n == 3 && c == NULL;
@@ -83,7 +88,7 @@ static enum vov_status take_pixels(struct detector *d, const char *path, const c
     struct pixels px = d->pixels;
     const json *bgr = json_get(j, "bgr"), *letterbox = json_get(j, "letterbox");
     enum vov_status status = VOV_OK;
-    if (!three(json_get(j, "mean"), px.mean) || !three(json_get(j, "std"), px.std) ||
+    if (!three(json_get(j, "mean"), -1e6, px.mean) || !three(json_get(j, "std"), 1e-6, px.std) ||
         !cJSON_IsBool(bgr) || !cJSON_IsBool(letterbox)) {
         status = damaged(path, "pixels", err);
     } else {
@@ -301,10 +306,33 @@ void detector_send(struct detector *d)
     }
 }
 
+/* A number that is none passes no comparison: without a look it would be "nothing found". */
+static enum vov_status check_output(struct detector *d, struct err *err)
+{
+    struct model *m = detector_way(d);
+    struct exec *e = &m->exec;
+    bool finite = true;
+
+    for (int i = 0; i < m->head.n_out; i++) {
+        finite = finite && e->be->ops->finite(e->be, m->head.out[i]->val);
+    }
+    if (finite) {
+        return VOV_OK;
+    }
+    detector_send(d);
+    const char *node = exec_find_nonfinite(e, 0);
+    return err_set(
+        err, VOV_ENONFINITE,
+        "the network's output is not finite, first in %.60s: the weights are damaged, or "
+        "were trained with another mean and std",
+        node != NULL ? node : "its head");
+}
+
 enum vov_status detector_run(struct detector *d, struct err *err)
 {
     detector_send(d);
-    return exec_forward(&detector_way(d)->exec, 0, err);
+    TRY(exec_forward(&detector_way(d)->exec, 0, err));
+    return check_output(d, err);
 }
 
 enum vov_status detector_get(struct detector *d, int slot, int width, int height, double min_score,

@@ -186,22 +186,27 @@ enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
         return err_set(err, VOV_EFORMAT, "%s: weights only, no checkpoint of a training run", path);
     }
     if (strcmp(format, format_name) != 0) {
-        return err_set(err, VOV_EUNSUPPORTED,
-                       "%s: it is a \"%.40s\", and this program reads \"%s\"", path, format,
-                       format_name);
+        return err_set(err, VOV_EFORMAT, "%s: it is a \"%.40s\", and this program reads \"%s\"",
+                       path, format, format_name);
     }
-    long seed, epoch;
+    if (!st->verified) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: a checkpoint without a checksum cannot be gone on from", path);
+    }
+    long seed = 0, epoch = 0;
     const char *best = safetensors_meta(st, "best_score");
     *s = (struct run_state){0};
-    if (!st->verified || !get_long(st, "seed", &seed) ||
-        !get_long(st, "iteration", &s->iteration) || !get_long(st, "iterations", &s->total) ||
-        !get_long(st, "epoch", &epoch) || epoch > INT_MAX ||
-        !get_long(st, "best_iteration", &s->best_iteration) || best == NULL ||
-        !text_real(best, &s->best_score) || !get_scale(st, &s->scale)) {
+    const char *wrong = !get_long(st, "seed", &seed)                          ? "seed"
+                        : !get_long(st, "iteration", &s->iteration)           ? "iteration"
+                        : !get_long(st, "iterations", &s->total)              ? "iterations"
+                        : !get_long(st, "epoch", &epoch) || epoch > INT_MAX   ? "epoch"
+                        : !get_long(st, "best_iteration", &s->best_iteration) ? "best_iteration"
+                        : best == NULL || !text_real(best, &s->best_score)    ? "best_score"
+                        : !get_scale(st, &s->scale)                           ? "loss_scale"
+                                                                              : NULL;
+    if (wrong != NULL) {
         return err_set(err, VOV_EFORMAT,
-                       "%s: its seed, iteration, epoch, best result, loss scale or checksum is "
-                       "missing or wrong",
-                       path);
+                       "%s: its metadata \"%s\" is missing or no number that can be", path, wrong);
     }
     s->seed = (uint64_t)seed;
     s->epoch = (int)epoch;

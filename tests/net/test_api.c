@@ -18,8 +18,20 @@
 static const char cfg_file[] = "tests/cli/tiny.cfg";
 static char weights[80];
 
+/* A variance that cannot be, in the parameters of a net. */
+static void spoil(struct params *p)
+{
+    const real minus[1024] = {-1, -1};
+    int i = 0;
+    while (strcmp(p->tensor[i]->name, "s3/conv1/norm/var") != 0) {
+        i++;
+        ck_assert_int_lt(i, p->n);
+    }
+    params_set(p, p->val, p->tensor[i], minus);
+}
+
 /* Random weights of the tiny net, with class names, as a checkpoint. */
-static void setup(void)
+static void save(bool spoilt)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     static const long long keys[] = {1, 2, 3, 4};
@@ -33,9 +45,17 @@ static void setup(void)
     ck_assert(backend_open(NULL, 1, &be, &err) == VOV_OK);
     ck_assert_msg(model_build(cfg_file, &opt, &m, &errs) == VOV_OK, "%s", errs.item[0].msg);
     ck_assert(model_start(&m, be, 3, &err) == VOV_OK);
+    if (spoilt) {
+        spoil(&m.exec.params);
+    }
     ck_assert_msg(checkpoint_write(weights, &m, &s, &err) == VOV_OK, "%s", err.msg);
     model_close(&m);
     backend_close(be);
+}
+
+static void setup(void)
+{
+    save(false);
 }
 
 static void teardown(void)
@@ -152,6 +172,24 @@ START_TEST(finds_masks)
 }
 END_TEST
 
+/* NaN passes no comparison: without a check such a net would find nothing, and say so. */
+START_TEST(outputs_that_are_not_finite_are_an_error)
+{
+    struct vov_image im[N];
+    struct vov_options o = {.size = sizeof o, .batch = 1, .threads = 1};
+    struct vov_error error;
+    vov_model *m;
+    vov_result *r = NULL;
+    save(true);
+    draw(im);
+    ck_assert_msg(vov_open(&m, cfg_file, weights, &o, &error) == VOV_OK, "%s", error.text);
+    ck_assert_int_eq(vov_detect(m, im, 1, 0.02f, &r, &error), VOV_ENONFINITE);
+    ck_assert_ptr_null(r);
+    ck_assert_msg(strstr(error.text, "not finite, first in s3/conv1") != NULL, "%s", error.text);
+    vov_close(m);
+}
+END_TEST
+
 START_TEST(refuses_misuse)
 {
     struct vov_image im[N];
@@ -233,6 +271,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, finds_what_the_detector_finds);
     tcase_add_test(tc, finds_masks);
+    tcase_add_test(tc, outputs_that_are_not_finite_are_an_error);
     tcase_add_test(tc, refuses_misuse);
     tcase_add_test(tc, places);
     tcase_add_test(tc, named_tensors);
