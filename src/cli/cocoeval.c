@@ -34,8 +34,30 @@ static void print_report(const struct coco_report *r, const struct dataset *trut
         buf_puts(&b, "\n");
         coco_report_classes(r, truth, &b);
     }
-    fputs(b.p != NULL ? b.p : "", stdout);
+    cli_print(stdout, "%s", b.p != NULL ? b.p : "");
     buf_free(&b);
+}
+
+/* pycocotools passes over such results without a word. */
+static void remark_strangers(const struct log *log, const struct result_list *results,
+                             const struct dataset *truth)
+{
+    long long first = 0;
+    int n = 0;
+
+    for (int i = 0; i < results->n; i++) {
+        int k = 0;
+        while (k < truth->n_classes && truth->class_key[k] != results->v[i].category_id) {
+            k++;
+        }
+        if (k == truth->n_classes) {
+            first = n++ == 0 ? results->v[i].category_id : first;
+        }
+    }
+    if (n > 0) {
+        log_put(log, LOG_WARN, "%s: %d of %d results count for nothing: %s has no category %lld%s",
+                results->path, n, results->n, truth->path, first, n > 1 ? " or others" : "");
+    }
 }
 
 static enum vov_status evaluate_files(const struct cli *cli, bool segm, bool json, struct err *err)
@@ -50,6 +72,7 @@ static enum vov_status evaluate_files(const struct cli *cli, bool segm, bool jso
         status = results_read(cli->operand[1], &results, err);
     }
     if (status == VOV_OK) {
+        remark_strangers(&cli->log, &results, &truth);
         status = coco_eval(&truth, &results, segm, &report, err);
     }
     if (status == VOV_OK) {

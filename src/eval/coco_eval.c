@@ -25,6 +25,7 @@ struct refs {
 
 struct run {
     const struct dataset *data;
+    const char *from; /* of results, in messages */
     bool segm;
     const struct item **item; /* [data->n] by id */
     struct refs truth, found;
@@ -129,8 +130,8 @@ static enum vov_status check_mask(const struct run *run, const struct result *r,
 {
     if (run->segm && r->mask.n > 0 && (r->mask.h != item->height || r->mask.w != item->width)) {
         return err_set(err, VOV_EFORMAT,
-                       "result %d: a mask of %dx%d pixels, but picture %lld has %dx%d", order,
-                       r->mask.w, r->mask.h, item->id, item->width, item->height);
+                       "%s: result %d: a mask of %dx%d pixels, but picture %lld has %dx%d",
+                       run->from, order, r->mask.w, r->mask.h, item->id, item->width, item->height);
     }
     return VOV_OK;
 }
@@ -149,9 +150,9 @@ static enum vov_status list_found(struct run *run, const struct result_list *res
         const int class_id = idmap_get(classes, r->category_id);
         if (picture < 0) {
             return err_set(err, VOV_EFORMAT,
-                           "result %d: %s has no picture with id %lld; are these results of "
+                           "%s: result %d: %s has no picture with id %lld; are these results of "
                            "another data set?",
-                           i, run->data->path, r->image_id);
+                           run->from, i, run->data->path, r->image_id);
         }
         TRY(check_mask(run, r, i, run->item[picture], err));
         if (class_id >= 0) {
@@ -182,9 +183,11 @@ static enum vov_status draw_polygons(const struct seg *seg, const struct item *i
     return status;
 }
 
-static enum vov_status truth_mask(const struct truth *t, const struct item *item, struct rle *out,
+static enum vov_status truth_mask(const struct run *run, const struct ref *ref, struct rle *out,
                                   struct err *err)
 {
+    const struct truth *t = ref->what;
+    const struct item *item = run->item[ref->picture];
     struct err why = {0};
     enum vov_status status;
 
@@ -195,14 +198,16 @@ static enum vov_status truth_mask(const struct truth *t, const struct item *item
         status = draw_polygons(t->seg, item, out, &why);
     }
     return status == VOV_OK ? VOV_OK
-                            : err_set(err, status, "annotation %lld of picture %lld: %s", t->id,
-                                      item->id, why.msg);
+                            : err_set(err, status, "%s: annotation %lld of picture %lld: %s",
+                                      run->data->path, t->id, item->id, why.msg);
 }
 
 /* A result's polygons, or its box, as a mask. */
-static enum vov_status found_mask(const struct result *r, const struct item *item, struct rle *out,
+static enum vov_status found_mask(const struct run *run, const struct ref *ref, struct rle *out,
                                   struct err *err)
 {
+    const struct result *r = ref->what;
+    const struct item *item = run->item[ref->picture];
     const double corners[] = {r->x,        r->y,        r->x,        r->y + r->h,
                               r->x + r->w, r->y + r->h, r->x + r->w, r->y};
     struct err why = {0};
@@ -212,7 +217,7 @@ static enum vov_status found_mask(const struct result *r, const struct item *ite
 
     return status == VOV_OK
                ? VOV_OK
-               : err_set(err, status, "a result of picture %lld: %s", r->image_id, why.msg);
+               : err_set(err, status, "%s: result %d: %s", run->from, ref->order, why.msg);
 }
 
 static enum vov_status reserve(struct picture *p, int n_truth, int n_found, struct err *err)
@@ -264,7 +269,7 @@ static enum vov_status set_truth(const struct run *run, struct picture *p, int i
     *out = (struct pair_truth){
         {t->bbox[0], t->bbox[1], t->bbox[2], t->bbox[3]}, t->area, t->crowd, NULL};
     if (run->segm && p->n_found > 0) {
-        TRY(truth_mask(t, run->item[ref->picture], &p->mask[i], err));
+        TRY(truth_mask(run, ref, &p->mask[i], err));
         p->made[i] = true;
         out->mask = &p->mask[i];
         rle_box(out->mask, out->box);
@@ -285,7 +290,7 @@ static enum vov_status set_found(const struct run *run, struct picture *p, int i
         if (r->mask.n > 0) {
             *mask = r->mask;
         } else {
-            TRY(found_mask(r, run->item[ref->picture], mask, err));
+            TRY(found_mask(run, ref, mask, err));
             p->made[p->n_truth + i] = true;
         }
         out->mask = mask;
@@ -430,7 +435,8 @@ static enum vov_status map_classes(const struct dataset *d, struct idmap *classe
 enum vov_status coco_eval(const struct dataset *truth, const struct result_list *results, bool segm,
                           struct coco_report *report, struct err *err)
 {
-    struct run run = {.data = truth, .segm = segm};
+    struct run run = {
+        .data = truth, .from = results->path != NULL ? results->path : "detections", .segm = segm};
     struct idmap ids = {0}, classes = {0};
     enum vov_status status = VOV_OK;
 

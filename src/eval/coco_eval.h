@@ -19,6 +19,7 @@ struct result {
 struct result_list {
     struct result *v;
     int n, cap;
+    const char *path; /* where they were read, borrowed; NULL: made here */
 };
 
 /* In the order of a COCO results array: it breaks ties. VOV_EFORMAT names the entry, from 0, and

@@ -223,7 +223,7 @@ enum vov_status results_read(const char *path, struct result_list *r, struct err
     struct reading in = {path, r, false};
     const struct json_stream stream = {.item = on_item, .array = on_array, .user = &in};
 
-    *r = (struct result_list){0};
+    *r = (struct result_list){.path = path};
     enum vov_status status = err_of_input(err, json_stream_file(path, &stream, err), VOV_EFORMAT);
     if (status == VOV_OK && !in.is_list) {
         status = err_set(err, VOV_EFORMAT,

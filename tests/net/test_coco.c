@@ -296,7 +296,7 @@ START_TEST(written_and_read)
         {.image_id = 1ll << 40, .category_id = -2, .x = 0.1, .y = 2, .w = 3, .h = 4, .score = 0.7},
         {.image_id = 3, .category_id = 4, .score = 1e-9, .mask = {4, 4, run, 3}},
     };
-    const struct result_list out = {v, 2, 2}, none = {0};
+    const struct result_list out = {.v = v, .n = 2, .cap = 2}, none = {0};
     struct result_list in;
     struct err err = {0};
     char *path = path_join(folder, "out.json");
