@@ -21,6 +21,7 @@ char *buf_room(struct buf *b, size_t n);
 void buf_filled(struct buf *b, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) VOV_PRINTF(2, 3);
+void buf_vprintf(struct buf *b, const char *fmt, va_list args) VOV_PRINTF(2, 0);
 void buf_clear(struct buf *b); /* keeps the memory */
 void buf_free(struct buf *b);
 

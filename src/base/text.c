@@ -115,6 +115,14 @@ static int edit_distance(const char *a, int na, const char *b, int nb)
     return rows[na % 3][nb];
 }
 
+void text_clean(char *s)
+{
+    for (; *s != '\0'; s++) {
+        const unsigned char c = (unsigned char)*s;
+        *s = (c < 32 && c != '\t' && c != '\n') || c == 127 ? '?' : *s;
+    }
+}
+
 const char *text_nearest(const char *s, const void *words, int n, size_t stride)
 {
     const size_t len = strlen(s);

@@ -12,6 +12,9 @@
 bool text_int(const char *s, long long *out);
 bool text_real(const char *s, double *out);
 
+/* Control bytes of a text from outside become '?', but for tabs and line feeds. */
+void text_clean(char *s);
+
 /* Which of the n words (each at `stride` bytes from the one before, a char pointer) is meant by
  * `s`: the nearest by edit distance, or NULL when none is near enough to be worth a guess. */
 const char *text_nearest(const char *s, const void *words, int n, size_t stride);

@@ -40,6 +40,20 @@ int cli_exit_code(enum vov_status s)
     return 1;
 }
 
+void cli_print(FILE *out, const char *fmt, ...)
+{
+    struct buf text = {0};
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&text, fmt, args);
+    va_end(args);
+    if (text.p != NULL) {
+        text_clean(text.p);
+        fputs(text.p, out);
+    }
+    buf_free(&text);
+}
+
 int cli_fail(const struct cli *cli, const struct err *err)
 {
     err_show(err, cli != NULL && cli->color, stderr);
@@ -85,11 +99,7 @@ static void say(void *user, int level, const char *text)
     if (level == LOG_WARN) {
         fputs(talk->color ? "\033[33mwarning:\033[0m " : "warning: ", stderr);
     }
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-        fputc((c < 32 && c != '\t' && c != '\n') || c == 127 ? '?' : c, stderr);
-    }
-    fputc('\n', stderr);
+    cli_print(stderr, "%s\n", text);
 }
 
 static bool wants_color(const char *when)

@@ -74,6 +74,9 @@ extern const struct cli_command *const cli_commands[]; /* ends with NULL */
 
 int cli_main(int argc, char **argv);
 
+/* fprintf of names that come from files: control bytes in them do not reach a terminal. */
+void cli_print(FILE *out, const char *fmt, ...) VOV_PRINTF(2, 3);
+
 /* Prints to stderr and gives the exit code of its status. */
 int cli_fail(const struct cli *cli, const struct err *err);
 int cli_fail_list(const struct cli *cli, const struct err_list *errs);

@@ -29,7 +29,7 @@ static void print_classes(const struct check_split *s)
     printf("  %-24s %10s %10s %10s\n", "class", "id", "boxes", "pictures");
     for (int i = 0; i < s->n_classes; i++) {
         const struct check_class *k = &s->classes[i];
-        printf("  %-24.24s %10lld %10ld %10d\n", k->name, k->id, k->boxes, k->images);
+        cli_print(stdout, "  %-24.24s %10lld %10ld %10d\n", k->name, k->id, k->boxes, k->images);
     }
 }
 
@@ -38,13 +38,13 @@ static void print_labels(const struct check_split *s)
     printf("  %d pictures of %d classes\n", s->images, s->n_classes);
     printf("  %-24s %10s\n", "class", "pictures");
     for (int i = 0; i < s->n_classes; i++) {
-        printf("  %-24.24s %10d\n", s->classes[i].name, s->classes[i].images);
+        cli_print(stdout, "  %-24.24s %10d\n", s->classes[i].name, s->classes[i].images);
     }
 }
 
 static void print_split(const struct check_split *s)
 {
-    printf("%s: %s\n", s->name, s->path);
+    cli_print(stdout, "%s: %s\n", s->name, s->path);
     if (s->labels) {
         print_labels(s);
         return;
@@ -75,7 +75,7 @@ static void print_problems(const struct check_report *r)
         const struct check_list *list = &r->list[k];
         const char *level = check_is_error((enum check_kind)k) ? "error" : "warning";
         for (int i = 0; i < list->n_text; i++) {
-            fprintf(stderr, "%s: %s\n", level, list->text[i]);
+            cli_print(stderr, "%s: %s\n", level, list->text[i]);
         }
         if (list->count > list->n_text) {
             fprintf(stderr, "%s: and %ld more of this kind (%s); --limit N lists more\n", level,

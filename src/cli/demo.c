@@ -246,7 +246,7 @@ static int run(const struct cli *cli, const void *options)
         err_nomem(&err, strlen(out));
         code = cli_fail(cli, &err);
     } else if (!file_exists(d.cfg)) {
-        err_set(&err, VOV_EIO,
+        err_set(&err, VOV_ECFG,
                 "%s is not there: run it in the folder of the project, or give --cfg", d.cfg);
         code = cli_fail(cli, &err);
     } else {

@@ -19,7 +19,7 @@ const char help_exit_codes[] =
     "3\tthe config is wrong or cannot be read\n"
     "4\tdata, weights or results cannot be read, are damaged or do not fit\n"
     "5\tnot enough memory\n"
-    "6\ta loss or a gradient is not finite\n"
+    "6\ta loss, a gradient or an output is not finite\n"
     "7\tthe device failed\n"
     "8\tvov bench --strict: the measurement was disturbed\n"
     "130\tinterrupted\n";
@@ -169,11 +169,14 @@ static enum vov_status help_on(const struct cli *cli, struct buf *out, struct er
     const char *first = cli->operand[0];
     const char *second = cli->n_operands > 1 ? cli->operand[1] : NULL;
     if (strcmp(first, "cfg") == 0) {
-        return help_cfg(second, out) ? VOV_OK
-                                     : err_set(err, VOV_EARG,
-                                               "no section [%s]; `vov help cfg` lists those that "
-                                               "there are",
-                                               second);
+        if (help_cfg(second, out)) {
+            return VOV_OK;
+        }
+        const char *near = help_cfg_nearest(second);
+        return err_set(err, VOV_EARG, "no section [%s]; %s%s%s", second,
+                       near != NULL ? "did you mean ["
+                                    : "`vov help cfg` lists those that there are",
+                       near != NULL ? near : "", near != NULL ? "]?" : "");
     }
     if (strcmp(first, "debug") == 0) {
         help_debug(out);

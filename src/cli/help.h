@@ -16,8 +16,9 @@ void help_text(const struct cli_command *c, struct buf *out);
 
 /* The keys of a section; every section where it is NULL. False: no such section. */
 bool help_cfg(const char *section, struct buf *out);
-void help_cfg_markdown(struct buf *out); /* docs/cfg.md */
-void help_cli_markdown(struct buf *out); /* docs/cli.md */
+const char *help_cfg_nearest(const char *typed); /* the section that may be meant; NULL: none */
+void help_cfg_markdown(struct buf *out);         /* docs/cfg.md */
+void help_cli_markdown(struct buf *out);         /* docs/cli.md */
 
 /* "vov", "vov-train", "vov-data-check", "vov-config": the source of one man page. False: unknown.
  */

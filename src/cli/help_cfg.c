@@ -2,6 +2,7 @@
  * help_cfg.c - the keys of config sections, from the tables that check them: for the terminal and
  * as docs/cfg.md.
  */
+#include "base/text.h"
 #include "blocks/net.h"
 #include "blocks/section.h"
 #include "help.h"
@@ -127,6 +128,17 @@ static void put_list(struct buf *out)
         help_wrap(s.doc != NULL ? s.doc : "", 22, (int)(out->n - start), out);
     }
     buf_puts(out, "\n`vov help cfg SECTION` lists the keys of one of them.\n");
+}
+
+const char *help_cfg_nearest(const char *typed)
+{
+    const char *names[128];
+    int n = 0;
+    while (n < 128 && section_at(n).name != NULL) {
+        names[n] = section_at(n).name;
+        n++;
+    }
+    return text_nearest(typed, names, n, sizeof names[0]);
 }
 
 bool help_cfg(const char *section, struct buf *out)

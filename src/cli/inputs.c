@@ -172,7 +172,7 @@ enum vov_status inputs_find(struct inputs *in, const char *const *paths, int n, 
         TRY(add_path(in, paths[i], log, err));
     }
     if (in->n == 0) {
-        return err_set(err, VOV_EARG, "%s: no JPEG or PNG picture there", paths[0]);
+        return err_set(err, VOV_EFORMAT, "%s: no JPEG or PNG picture there", paths[0]);
     }
     if (data != NULL) {
         TRY(ids_from_data(in, data, log, err));

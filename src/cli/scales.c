@@ -113,8 +113,11 @@ enum vov_status scales_parse(const char *text, int width, int height, struct sca
                              struct err *err)
 {
     *s = (struct scales){.v = {{.width = width, .height = height}}, .n = 1};
-    if (text == NULL || text[0] == '\0') {
+    if (text == NULL) {
         return VOV_OK;
+    }
+    if (text[0] == '\0') {
+        return refuse(text, err);
     }
     s->n = 0;
     if (strcmp(text, "refinedet") != 0) {
