@@ -27,11 +27,12 @@ expect()
 
 # ---- configs ----
 net='[net]\nwidth = 32\nheight = 32\n'
-conv="$net[convolutional]\nname = a\nfilters = 8\nsize = 3\npad = 1\n"
+conv="${net}[convolutional]\nname = a\nfilters = 8\nsize = 3\npad = 1\n"
 # cfg CODE WORDS TEXT
 cfg()
 {
-    printf "$3" >"$t/x.cfg" # the text has escapes
+    # shellcheck disable=SC2059 # the text has escapes
+    printf "$3" >"$t/x.cfg"
     expect "$1" "$2" show "$t/x.cfg"
 }
 cfg 0 '1 layers, output 8x32x32' "$conv# größe\n"
@@ -46,22 +47,22 @@ cfg 3 'unknown key "größe"' "${conv}größe = 3\n"
 cfg 3 "x.cfg:9:14: error: a control byte" "${conv}activation = \\001\\002\n"
 cfg 3 'expected [section], key=value or a comment' "${conv}filters 8\n"
 cfg 3 'filters must be a whole number, not "99999999999999999999"' \
-    "$net[convolutional]\nfilters = 99999999999999999999\n"
-cfg 3 'filters must be between 1 and 65536, not 2147483648' "$net[convolutional]\nfilters = 2147483648\n"
-cfg 3 'filters must be a whole number, not "0x8"' "$net[convolutional]\nfilters = 0x8\n"
+    "${net}[convolutional]\nfilters = 99999999999999999999\n"
+cfg 3 'filters must be between 1 and 65536, not 2147483648' "${net}[convolutional]\nfilters = 2147483648\n"
+cfg 3 'filters must be a whole number, not "0x8"' "${net}[convolutional]\nfilters = 0x8\n"
 cfg 3 'learning_rate must be a number, not "inf"' "${net}learning_rate = inf\n[convolutional]\nfilters=8\n"
 cfg 3 'learning_rate must be a number, not "1e999"' \
     "${net}learning_rate = 1e999\n[convolutional]\nfilters=8\n"
-cfg 3 'no section before has name=b' "$conv[convolutional]\nname=b\nfrom=b\nfilters=8\n"
-cfg 3 "no section before has name=ab; did you mean 'a'?" "$conv[convolutional]\nfrom=ab\nfilters=8\n"
-cfg 3 'name=a is taken' "$conv[convolutional]\nname=a\nfilters=8\n"
-cfg 3 'there is no layer -9 before this one' "$conv[route]\nlayers=-9\n"
-cfg 3 'a is 8x32x32; they must be equal' "$conv[maxpool]\nsize=2\nstride=2\n[shortcut]\nfrom=a\n"
+cfg 3 'no section before has name=b' "${conv}[convolutional]\nname=b\nfrom=b\nfilters=8\n"
+cfg 3 "no section before has name=ab; did you mean 'a'?" "${conv}[convolutional]\nfrom=ab\nfilters=8\n"
+cfg 3 'name=a is taken' "${conv}[convolutional]\nname=a\nfilters=8\n"
+cfg 3 'there is no layer -9 before this one' "${conv}[route]\nlayers=-9\n"
+cfg 3 'a is 8x32x32; they must be equal' "${conv}[maxpool]\nsize=2\nstride=2\n[shortcut]\nfrom=a\n"
 cfg 3 'no section before has name=b' "${net}classes=2\n[refinedet]\narm=b\nodm=c\n"
 cfg 3 'wants as many levels in odm as in arm' \
     "${net}classes=2\n[convolutional]\nname=a\nfilters=8\n[tcb]\nname=u\nchannels=8\n[refinedet]\narm=a,a\nodm=u\n"
-cfg 3 'wants classes= in [net]' "$conv[tcb]\nname=u\nchannels=8\n[refinedet]\narm=a\nodm=u\n"
-cfg 3 'cannot be' "$net$(printf '[upsample]\\nstride=8\\n%.0s' 1 2 3 4 5)"
+cfg 3 'wants classes= in [net]' "${conv}[tcb]\nname=u\nchannels=8\n[refinedet]\narm=a\nodm=u\n"
+cfg 3 'cannot be' "${net}$(printf '[upsample]\\nstride=8\\n%.0s' 1 2 3 4 5)"
 i=0
 while [ $i -lt 30 ]; do
     echo '[convolutional]' && echo 'filers = 1'
@@ -93,6 +94,7 @@ good='{"id":2,"image_id":1,"category_id":1,"bbox":[1,1,4,4]}'
 # data CODE WORDS TEXT
 data()
 {
+    # shellcheck disable=SC2059 # the text has escapes
     printf "$3" >"$t/x.json"
     expect "$1" "$2" data check "$t/x.json"
 }
