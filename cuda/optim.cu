@@ -1,6 +1,6 @@
 /*
- * optim.cu - over blocks of parameters: SGD with momentum as torch.optim.SGD has it, and norms,
- * summed in one order; and the key of a pass.
+ * optim.cu - over blocks of parameters: SGD with momentum as torch.optim.SGD has it, their
+ * average, and norms, summed in one order; and the key of a pass.
  */
 #include "kernel.cuh"
 
@@ -11,13 +11,21 @@ static int block_grid(const struct cuda *cu, size_t n)
     return smaller(div_up((long long)n, THREADS), cu->multiprocessors * 16LL);
 }
 
+__device__ static bool allows(const float *guard, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(guard[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What the gradient is multiplied by, NaN: the guard forbids the update. */
 __device__ static float guarded_scale(const struct sgd_desc &d)
 {
-    for (int i = 0; i < d.n_guard; i++) {
-        if (!isfinite(d.guard[i])) {
-            return CUDART_NAN_F;
-        }
+    if (!allows(d.guard, d.n_guard)) {
+        return CUDART_NAN_F;
     }
     const bool shortens = d.n_guard > 0 && d.clip > 0 && d.guard[0] * d.scale > d.clip;
     return shortens ? d.clip / d.guard[0] : d.scale;
@@ -43,6 +51,28 @@ static void cuda_sgd(struct backend *be, const struct sgd_desc *d, size_t n, rea
 
     if (n > 0) {
         LAUNCH(cu, block_grid(cu, n), THREADS, sgd_kernel, *d, n, w, g, m);
+    }
+}
+
+__global__ void block_average_kernel(const float *rate, const float *guard, int n_guard, size_t n,
+                                     const float *w, float *average)
+{
+    const bool allowed = allows(guard, n_guard);
+
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n && allowed;
+         i += (size_t)gridDim.x * THREADS) {
+        average[i] += *rate * (w[i] - average[i]);
+    }
+}
+
+static void cuda_block_average(struct backend *be, const real *rate, const real *guard, int n_guard,
+                               size_t n, const real *w, real *average)
+{
+    struct cuda *cu = cuda_of(be);
+
+    if (n > 0) {
+        LAUNCH(cu, block_grid(cu, n), THREADS, block_average_kernel, rate, guard, n_guard, n, w,
+               average);
     }
 }
 
@@ -120,6 +150,7 @@ void cuda_optim_entries(struct backend_ops *ops)
 {
     ops->begin = cuda_begin;
     ops->sgd = cuda_sgd;
+    ops->block_average = cuda_block_average;
     ops->block_fill = cuda_block_fill;
     ops->block_norm = cuda_block_norm;
 }

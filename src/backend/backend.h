@@ -389,6 +389,10 @@ struct backend_ops {
      * w -= rate*rate_factor * (nesterov ? momentum*m + g : m). */
     void (*sgd)(struct backend *be, const struct sgd_desc *d, size_t n, real *w, const real *g,
                 real *m);
+    /* average += rate[0] * (w - average), rate in the device's memory; nothing where one of the
+     * n_guard numbers is not finite, as in sgd_desc. */
+    void (*block_average)(struct backend *be, const real *rate, const real *guard, int n_guard,
+                          size_t n, const real *w, real *average);
     void (*block_fill)(struct backend *be, size_t n, real *x, real value);
     /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
     void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);

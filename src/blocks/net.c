@@ -95,6 +95,9 @@ const struct key_spec net_keys[] = {
      "length of a training run in passes over the data; 0: max_batches says"},
     {"clip", "0", KEY_REAL, AT(clip), 0, 1e12, NULL,
      "largest norm of the gradient, longer ones are shortened; 0: off"},
+    {"ema", "0", KEY_REAL, AT(ema), 0, 1, NULL,
+     "part of the parameters' moving average that an update keeps, such as 0.9998: the average is "
+     "what is evaluated and saved; 0: none"},
     {"loss_scale", "65536", KEY_REAL, AT(loss_scale), 1, 1e18, NULL,
      "fp16: losses are multiplied by this in the backward pass, lest small gradients vanish. An "
      "update whose gradients overflow is left out and the factor halved"},
@@ -144,7 +147,7 @@ const struct key_spec net_keys[] = {
     REFUSED("cutmix", "pictures are not pasted into each other"),
     REFUSED("blur", "pictures are not blurred"),
     REFUSED("gaussian_noise", "no noise is added to pictures"),
-    REFUSED("ema_alpha", "the weights are the last ones, not a moving average"),
+    REFUSED("ema_alpha", "write ema= for a moving average of the weights"),
     REFUSED("label_smooth_eps", "targets are 0 and 1"),
     REFUSED("adam", "the optimizer is SGD with momentum"),
     REFUSED("max_epochs", "write epochs="),

@@ -47,6 +47,7 @@ struct net_config {
     double epochs;               /* 0: max_batches rules. Steps are epochs too, then */
     double burn_in_power;
     double clip;          /* gradient norm; 0: off */
+    double ema;           /* part of the average that an update keeps; 0: no average */
     double loss_scale;    /* of fp16, at the beginning of a run; see train/loss_scale.h */
     int loss_scale_steps; /* good updates after which it is doubled; 0: never */
     int max_boxes;        /* truth boxes of one picture that the loss sees */

@@ -38,6 +38,7 @@ struct show {
     struct op_cost sum;
 };
 
+/* In training with the gradient and the momentum, and the average where one is kept. */
 static size_t param_bytes(const struct graph *g, bool training)
 {
     size_t all = 0, learn = 0;
@@ -48,7 +49,7 @@ static size_t param_bytes(const struct graph *g, bool training)
         }
     }
     learn = params_learnable(g);
-    return sizeof(real) * (training ? all + 2 * learn : all); /* gradient and momentum */
+    return sizeof(real) * (training ? (g->averages ? 2 : 1) * all + 2 * learn : all);
 }
 
 /* Where each buffer lies and in which steps it is in use; slices lie in another's buffer. */

@@ -185,7 +185,7 @@ static enum vov_status open_model(struct run *r, uint64_t seed, struct err *err)
     say(r, "net: %s, %zu parameters, input %dx%d, batch %d in %d, %.0f MB planned\n", r->job->cfg,
         params_learnable(&r->model.graph), r->model.net.width, r->model.net.height,
         r->model.net.batch, r->model.net.subdivisions,
-        (plan + 3 * (double)p->count * sizeof(real)) / 1e6);
+        (plan + (p->avg != NULL ? 4 : 3) * (double)p->count * sizeof(real)) / 1e6);
     if (r->has_valid) {
         const int batch = r->model.input->shape.n;
         TRY(detector_of(&r->detector, &r->model, batch, r->be, err));

@@ -63,6 +63,30 @@ static void fast_sgd(struct backend *be, const struct sgd_desc *d, size_t n, rea
     }
 }
 
+static void average_piece(void *ctx, int chunk, int worker)
+{
+    const struct blocks *j = ctx;
+    const size_t from = (size_t)chunk * PIECE, n = piece_size(j, from);
+    const real *restrict w = j->g + from;
+    real *restrict average = j->w + from;
+    const real rate = j->rate;
+
+    (void)worker;
+    for (size_t i = 0; i < n; i++) {
+        average[i] += rate * (w[i] - average[i]);
+    }
+}
+
+static void fast_block_average(struct backend *be, const real *rate, const real *guard, int n_guard,
+                               size_t n, const real *w, real *average)
+{
+    struct blocks j = {.cpu = be->ctx, .n = n, .rate = rate[0], .w = average, .g = w};
+
+    if (plain_guard(guard, n_guard)) {
+        pool_run(j.cpu->pool, pieces(n), average_piece, &j);
+    }
+}
+
 static void fill_piece(void *ctx, int chunk, int worker)
 {
     const struct blocks *j = ctx;
@@ -132,6 +156,7 @@ static void fast_block_norm(struct backend *be, size_t n, const real *x, real *n
 void fast_optim_entries(struct backend_ops *ops)
 {
     ops->sgd = fast_sgd;
+    ops->block_average = fast_block_average;
     ops->block_fill = fast_block_fill;
     ops->block_norm = fast_block_norm;
 }

@@ -21,6 +21,7 @@ void plain_optim_entries(struct backend_ops *ops);
 void plain_entries(struct backend_ops *ops);
 
 /* What the gradient is multiplied by, or false: the guard forbids the update. */
+bool plain_guard(const real *guard, int n); /* whether all are finite; NULL: yes */
 bool plain_sgd_scale(const struct sgd_desc *d, real *scale);
 
 /* beta * old, where old may be NaN or unset when beta is 0. */

@@ -25,6 +25,7 @@ struct graph {
     int cap_nodes, cap_tensors;
     struct map names;   /* of all nodes that were added: name -> node */
     bool training;      /* which kind of net is being built: infer() may add labels, losses */
+    bool averages;      /* training, and a moving average of the parameters is kept */
     bool out_of_memory; /* an allocation failed; graph_add reports it */
     struct src_loc at;  /* the section being built: given to each new node */
     /* Whose parameters the next node takes instead of its own, which must be of the same shapes;

@@ -38,7 +38,7 @@ size_t params_bytes(struct graph *g)
 {
     const size_t count = lay_out(g, false, lay_out(g, true, 0, NULL, NULL), NULL, NULL);
 
-    return (g->training ? 3 : 1) * count * sizeof(real);
+    return (g->averages ? 4 : g->training ? 3 : 1) * count * sizeof(real);
 }
 
 static real *take(const struct params *p, struct err *err)
@@ -81,7 +81,9 @@ enum vov_status params_open(struct graph *g, struct backend *be, struct params *
     p->val = take(p, err);
     p->grad = g->training ? take(p, err) : NULL;
     p->mom = g->training ? take(p, err) : NULL;
-    if (p->val == NULL || (g->training && (p->grad == NULL || p->mom == NULL))) {
+    p->avg = g->averages ? take(p, err) : NULL;
+    if (p->val == NULL || (g->training && (p->grad == NULL || p->mom == NULL)) ||
+        (g->averages && p->avg == NULL)) {
         params_close(p);
         return VOV_ENOMEM;
     }
@@ -108,6 +110,7 @@ enum vov_status params_share(struct graph *g, const struct params *of, struct pa
     p->val = of->val;
     p->grad = of->grad;
     p->mom = of->mom;
+    p->avg = of->avg;
     bind(p);
     return VOV_OK;
 }
@@ -118,6 +121,7 @@ void params_close(struct params *p)
         p->be->ops->release(p->be, p->val);
         p->be->ops->release(p->be, p->grad);
         p->be->ops->release(p->be, p->mom);
+        p->be->ops->release(p->be, p->avg);
     }
     mem_free(p->tensor);
     *p = (struct params){0};
@@ -182,6 +186,20 @@ void params_set(const struct params *p, real *which, const struct tensor *t, con
     p->be->ops->write(p->be, view_dense(which + t->offset, t->shape), in);
 }
 
+real *params_result(const struct params *p)
+{
+    return p->avg != NULL ? p->avg : p->val;
+}
+
+void params_start_average(struct params *p)
+{
+    const struct shape all = {(int)(p->count / ALIGN), ALIGN, 1, 1};
+
+    if (p->avg != NULL) {
+        p->be->ops->copy(p->be, view_dense(p->val, all), 0, view_dense(p->avg, all));
+    }
+}
+
 static bool same_size(const struct tensor *a, const struct tensor *b)
 {
     return shape_count(a->shape) == shape_count(b->shape);
@@ -204,7 +222,7 @@ static enum vov_status copy_one(struct params *dst, const struct params *src,
     if (host == NULL) {
         return err_nomem(err, shape_count(t->shape) * sizeof *host);
     }
-    params_get(src, src->val, from, host);
+    params_get(src, params_result(src), from, host);
     params_set(dst, dst->val, t, host);
     mem_free(host);
     return VOV_OK;

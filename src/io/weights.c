@@ -100,16 +100,30 @@ static void note_misshapen(struct weights_report *r, const struct st_tensor *t, 
     list(r->misshapen_names, sizeof r->misshapen_names, text);
 }
 
-/* Whether s is a concern of f: has the prefix, and is no momentum, nor PyTorch's count of the
- * batches that a norm has seen. */
+static bool begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool weights_have(const struct safetensors *st, const char *prefix)
+{
+    bool has = false;
+    for (int i = 0; i < st->n && !has; i++) {
+        has = begins(st->tensor[i].name, prefix);
+    }
+    return has;
+}
+
+/* Whether s is a concern of f: has the prefix, and is nothing that only training needs, nor
+ * PyTorch's count of the batches that a norm has seen. */
 static bool is_in(const struct weights_file *f, const struct st_tensor *s)
 {
     static const char count[] = ".num_batches_tracked";
-    const size_t n = strlen(f->prefix), n_momentum = strlen(WEIGHTS_MOMENTUM);
     const size_t length = strlen(s->name);
 
-    if (strncmp(s->name, f->prefix, n) != 0 ||
-        (n == 0 && strncmp(s->name, WEIGHTS_MOMENTUM, n_momentum) == 0)) {
+    if (!begins(s->name, f->prefix) ||
+        (f->prefix[0] == '\0' &&
+         (begins(s->name, WEIGHTS_MOMENTUM) || begins(s->name, WEIGHTS_UNAVERAGED)))) {
         return false;
     }
     return length < sizeof count || strcmp(s->name + length + 1 - sizeof count, count) != 0;
@@ -269,8 +283,13 @@ static void get_numbers(const void *user, const struct st_source *s, real *out)
 {
     const struct params *p = user;
     const struct tensor *t = s->what;
-    const bool momentum = strncmp(s->name, WEIGHTS_MOMENTUM, strlen(WEIGHTS_MOMENTUM)) == 0;
-    params_get(p, momentum ? p->mom : p->val, t, out);
+    real *which = params_result(p);
+    if (begins(s->name, WEIGHTS_MOMENTUM)) {
+        which = p->mom;
+    } else if (begins(s->name, WEIGHTS_UNAVERAGED)) {
+        which = p->val;
+    }
+    params_get(p, which, t, out);
 }
 
 struct st_source weights_source(const struct params *p, const struct tensor *t, const char *name)

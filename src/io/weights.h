@@ -13,7 +13,7 @@ struct weights_report {
     char missing_names[100], misshapen_names[200], extra_names[100];
 };
 
-/* The tensors of a file whose names begin with `prefix`; "" leaves out those of the momentum. */
+/* The tensors of a file whose names begin with `prefix`; "" leaves out what only training needs. */
 struct weights_file {
     const struct safetensors *st;
     const char *path; /* for messages */
@@ -21,8 +21,8 @@ struct weights_file {
 };
 
 /*
- * Fills `which` (p->val or p->mom) with the tensors called prefix + parameter's name, or PyTorch's
- * name for it: dots for slashes; of norms weight, bias, running_mean, running_var. With a
+ * Fills `which` (p->val, mom or avg) with the tensors called prefix + parameter's name, or
+ * PyTorch's name for it: dots for slashes; of norms weight, bias, running_mean, running_var. With a
  * report what fits is taken and the report says the rest; without one anything that does not fit
  * is an error, VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite;
  * what came before it has been taken then. The file's numbers that were taken are gone from f->st
@@ -31,10 +31,16 @@ struct weights_file {
 enum vov_status weights_load(const struct weights_file *f, struct params *p, real *which,
                              struct weights_report *report, struct err *err);
 
-/* Describes parameter t as a tensor to write under `name`: its value, or its momentum where the
- * name begins with WEIGHTS_MOMENTUM. The name is borrowed. */
+/* Describes parameter t as a tensor to write under `name`: its result (params_result), or its
+ * momentum or its value where the name begins with WEIGHTS_MOMENTUM or WEIGHTS_UNAVERAGED. The name
+ * is borrowed. */
 struct st_source weights_source(const struct params *p, const struct tensor *t, const char *name);
 
+/* What only training needs: the momentum, and where an average is kept the values themselves. */
 #define WEIGHTS_MOMENTUM "momentum/"
+#define WEIGHTS_UNAVERAGED "unaveraged/"
+
+/* Whether a file has tensors of such a kind. */
+bool weights_have(const struct safetensors *st, const char *prefix);
 
 #endif

@@ -316,6 +316,7 @@ static enum vov_status build(struct model *m, const struct model_options *opt,
     }
     m->blank = opt->blank;
     graph_init(&m->graph, opt->training);
+    m->graph.averages = opt->training && m->net.ema > 0;
     if (build_graph(m, parts, batch, &err) != VOV_OK || prepare(m, opt, &err) != VOV_OK) {
         return err_list_add(errs, &err);
     }

@@ -112,25 +112,33 @@ static bool put_state(struct arena *mem, const struct model *m, const struct run
                             s->epoch, s->iteration));
 }
 
-/* The parameters in block order, then the momentum of those that learn. */
-static int fill_sources(struct arena *mem, const struct params *p, struct st_source *source)
+/* The first n parameters under names that begin with `prefix`. */
+static bool fill_sources(struct arena *mem, const struct params *p, const char *prefix, int n,
+                         struct st_source *source)
 {
-    int n = 0;
-    for (int i = 0; i < p->n; i++) {
-        source[n++] = weights_source(p, p->tensor[i], p->tensor[i]->name);
-    }
-    for (int i = 0; i < p->n && p->mom != NULL; i++) {
-        const struct tensor *t = p->tensor[i];
-        if (t->offset >= p->n_learn) {
-            continue;
-        }
-        const char *name = arena_printf(mem, WEIGHTS_MOMENTUM "%s", t->name);
+    for (int i = 0; i < n; i++) {
+        const char *name = arena_printf(mem, "%s%s", prefix, p->tensor[i]->name);
         if (name == NULL) {
-            return -1;
+            return false;
         }
-        source[n++] = weights_source(p, t, name);
+        source[i] = weights_source(p, p->tensor[i], name);
     }
-    return n;
+    return true;
+}
+
+/* Parameters in block order; where an average is kept they are it, and the values come next; then
+ * the momentum of those that learn. Returns their number, -1: no memory. */
+static int list_sources(struct arena *mem, const struct params *p, struct st_source *source)
+{
+    const int n_last = p->avg != NULL ? p->n : 0;
+    int n_learn = 0;
+    while (p->mom != NULL && n_learn < p->n && p->tensor[n_learn]->offset < p->n_learn) {
+        n_learn++;
+    }
+    const bool done = fill_sources(mem, p, "", p->n, source) &&
+                      fill_sources(mem, p, WEIGHTS_UNAVERAGED, n_last, source + p->n) &&
+                      fill_sources(mem, p, WEIGHTS_MOMENTUM, n_learn, source + p->n + n_last);
+    return done ? p->n + n_last + n_learn : -1;
 }
 
 enum vov_status checkpoint_write(const char *path, const struct model *m, const struct run_state *s,
@@ -139,9 +147,9 @@ enum vov_status checkpoint_write(const char *path, const struct model *m, const 
     struct arena mem = {0};
     struct map meta = {0};
     const struct params *p = &m->exec.params;
-    const size_t n_max = 2 * (size_t)p->n + 1;
+    const size_t n_max = 3 * (size_t)p->n + 1;
     struct st_source *source = mem_alloc(n_max, sizeof *source);
-    const int n = source != NULL ? fill_sources(&mem, p, source) : -1;
+    const int n = source != NULL ? list_sources(&mem, p, source) : -1;
     enum vov_status status;
     if (n < 0) {
         status = err_nomem(err, n_max * sizeof *source);
@@ -218,7 +226,14 @@ enum vov_status checkpoint_resume(const struct safetensors *st, const char *path
 {
     struct params *p = &m->exec.params;
     TRY(checkpoint_state(st, path, s, err));
-    const struct weights_file values = {st, path, ""}, momentum = {st, path, WEIGHTS_MOMENTUM};
-    TRY(weights_load(&values, p, p->val, NULL, err));
+    const bool averaged = weights_have(st, WEIGHTS_UNAVERAGED);
+    const struct weights_file result = {st, path, ""}, last = {st, path, WEIGHTS_UNAVERAGED},
+                              momentum = {st, path, WEIGHTS_MOMENTUM};
+    TRY(weights_load(averaged ? &last : &result, p, p->val, NULL, err));
+    if (averaged && p->avg != NULL) {
+        TRY(weights_load(&result, p, p->avg, NULL, err));
+    } else {
+        params_start_average(p);
+    }
     return weights_load(&momentum, p, p->mom, NULL, err);
 }

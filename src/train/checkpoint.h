@@ -1,6 +1,8 @@
 /*
  * checkpoint.h - the whole state of a training run in one safetensors file: parameters and running
- * statistics by name, momentum under "momentum/", and as metadata the cfg with its overrides, class
+ * statistics by name (their average where one is kept, and then they themselves under
+ * "unaveraged/"),
+ * momentum under "momentum/", and as metadata the cfg with its overrides, class
  * names, pixel settings, seed, position and best result. docs/checkpoints.md lists it for readers.
  */
 #ifndef VOV_CHECKPOINT_H
@@ -31,7 +33,8 @@ struct run_state {
 enum vov_status checkpoint_write(const char *path, const struct model *m, const struct run_state *s,
                                  struct err *err);
 
-/* Takes all from a checkpoint, which must fit exactly. */
+/* Takes all from a checkpoint, which must fit exactly. An average begins with the values where the
+ * file has none. */
 enum vov_status checkpoint_resume(const struct safetensors *st, const char *path, struct model *m,
                                   struct run_state *s, struct err *err);
 

@@ -143,6 +143,7 @@ static void finish_update(void *ctx)
     be->ops->block_norm(be, p->count - p->n_learn, p->val + p->n_learn,
                         t->report + REPORT_STATISTICS);
     sgd_update(&t->sgd, gradient_unit(t), &guard);
+    average_update(&t->average, &guard);
 }
 
 /* Losses by part and their sum. */
@@ -218,6 +219,7 @@ static enum vov_status update(struct trainer *t, struct err *err)
     struct backend *be = p->be;
     t->rate = schedule_rate(&t->schedule, t->state.iteration + 1);
     sgd_set_rate(&t->sgd, t->rate);
+    average_set(&t->average, t->state.iteration + 1);
     be->ops->block_fill(be, p->n_learn, p->grad, 0);
     be->ops->block_fill(be, (size_t)t->n_report, t->report, 0);
     for (int sub = 0; sub < t->model->net.subdivisions; sub++) {
@@ -383,6 +385,8 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     t->state = (struct run_state){.seed = t->opt->seed, .best_score = -1};
     TRY(run_folder_check(m, d, err));
     TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
+    TRY(average_open(&t->average, &m->exec.params, &m->net, err));
+    params_start_average(&m->exec.params);
     TRY(open_report(t, err));
     TRY(run_folder_open(t, err));
     if (m->net.precision != PRECISION_FP16 || t->state.scale.value < 1) {
@@ -416,6 +420,7 @@ void trainer_close(struct trainer *t)
         be->ops->release(be, t->report);
     }
     loader_close(t->loader);
+    average_close(&t->average);
     sgd_close(&t->sgd);
     file_unlock(t->lock);
     mem_free(t->last_path);

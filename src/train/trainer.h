@@ -5,6 +5,7 @@
 #ifndef VOV_TRAINER_H
 #define VOV_TRAINER_H
 
+#include "average.h"
 #include "base/file.h"
 #include "checkpoint.h"
 #include "data/loader.h"
@@ -45,6 +46,7 @@ struct trainer {
     struct model *model; /* borrowed, a started training model */
     struct model *way;   /* that one or its `turned`: which the last part of a batch went through */
     struct sgd sgd;
+    struct average average;
     struct schedule schedule;
     struct loader *loader;
     char *last_path, *best_path;

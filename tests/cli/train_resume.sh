@@ -39,6 +39,7 @@ killed() {
 ./vov data draw -q "$t/set" --images 30 --size 64 --classes 4
 tiny="./vov train tests/cli/tiny.cfg $t/set/drawn.data --threads 1 --seed 9 -q"
 killed tiny 5 $tiny --epochs 12
+killed ema 3 $tiny --epochs 12 --set net.ema=0.99
 ./vov data draw -q "$t/demo-set" --images 20 --size 128 --classes 4
 killed demo 4 ./vov train cfg/demo.cfg "$t/demo-set/drawn.data" --epochs 4 --seed 3 -q
 

@@ -106,7 +106,7 @@ struct session {
     const char *device; /* NULL: the best there is */
     bool resume;
     int threads;
-    const char *set[6];
+    const char *set[8];
     int n_set;
     const struct hook *hook;
     const struct log *log;

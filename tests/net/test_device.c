@@ -195,6 +195,52 @@ START_TEST(options)
 }
 END_TEST
 
+/* The average of a block, which a guard that is not finite leaves as it is. */
+static void average(const char *name, const real *w, real *average, size_t n, real guard)
+{
+    struct backend *be = open_device(name);
+    const struct shape all = {1, 1, 1, (int)n}, one = {1, 1, 1, 1};
+    const size_t bytes = n * sizeof(real);
+    real *block[4];
+    const real rate = (real)0.3;
+    struct err err = {0};
+
+    for (int i = 0; i < 4; i++) {
+        block[i] = be->ops->alloc(be, i < 2 ? bytes : sizeof(real));
+        ck_assert_ptr_nonnull(block[i]);
+    }
+    be->ops->write(be, view_dense(block[0], all), w);
+    be->ops->write(be, view_dense(block[1], all), average);
+    be->ops->write(be, view_dense(block[2], one), &rate);
+    be->ops->write(be, view_dense(block[3], one), &guard);
+    be->ops->block_average(be, block[2], block[3], 1, n, block[0], block[1]);
+    be->ops->read(be, view_dense(block[1], all), average);
+    ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
+    for (int i = 0; i < 4; i++) {
+        be->ops->release(be, block[i]);
+    }
+    backend_close(be);
+}
+
+START_TEST(averages_alike)
+{
+    enum { N = 5000 };
+    static real w[N], want[N], got[N], kept[N];
+
+    for (int i = 0; i < N; i++) {
+        w[i] = (real)sin(i);
+        want[i] = got[i] = kept[i] = (real)cos(i);
+    }
+    average("plain", w, want, N, 1);
+    average(device(), w, got, N, 1);
+    expect_near("average", want, got, N, 1e-6);
+    ck_assert(memcmp(want, kept, sizeof want) != 0);
+    memcpy(got, kept, sizeof got);
+    average(device(), w, got, N, (real)INFINITY);
+    ck_assert(memcmp(got, kept, sizeof got) == 0);
+}
+END_TEST
+
 int main(void)
 {
     if (device() == NULL) {
@@ -207,6 +253,7 @@ int main(void)
     tcase_add_test(t, trains_alike);
     tcase_add_loop_test(t, infers_alike, 0, 2);
     tcase_add_test(t, options);
+    tcase_add_test(t, averages_alike);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

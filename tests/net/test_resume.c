@@ -31,7 +31,10 @@ static enum vov_status stop_at(void *user, struct trainer *t, struct err *err)
     return VOV_OK;
 }
 
-static void stop_and_resume(long at, const struct buf *whole)
+/* Without an average of the parameters, and with one. */
+static const char *const ema[] = {"net.ema=0", "net.ema=0.9"};
+
+static void stop_and_resume(long at, const char *set, const struct buf *whole)
 {
     struct err err = {0};
     struct buf b = {0};
@@ -39,11 +42,12 @@ static void stop_and_resume(long at, const struct buf *whole)
     struct stopper stopper = {.at = at};
     const struct hook hook = {.step = stop_at, .user = &stopper};
     snprintf(out, sizeof out, "stop%ld", at);
-    struct session s = {.out = out, .threads = 1, .hook = &hook, .stop = &stopper.stop};
+    struct session s = {
+        .out = out, .threads = 1, .hook = &hook, .stop = &stopper.stop, .set = {set}, .n_set = 1};
     ck_assert(squares_run(&s, &data, &err) == VOV_EINTERRUPTED);
     ck_assert_msg(strstr(err.msg, "--resume") != NULL, "%s", err.msg);
 
-    struct session again = {.out = out, .threads = 2, .resume = true};
+    struct session again = {.out = out, .threads = 2, .resume = true, .set = {set}, .n_set = 1};
     err = (struct err){0};
     ck_assert_msg(squares_run(&again, &data, &err) == VOV_OK, "%s", err.msg);
     squares_file(out, "last.safetensors", &b);
@@ -55,11 +59,11 @@ START_TEST(equals_an_unbroken_run)
 {
     struct err err = {0};
     struct buf whole = {0};
-    struct session s = {.out = "whole", .threads = 2};
+    struct session s = {.out = "whole", .threads = 2, .set = {ema[_i]}, .n_set = 1};
     ck_assert_msg(squares_run(&s, &data, &err) == VOV_OK, "%s", err.msg);
     squares_file("whole", "last.safetensors", &whole);
     for (long at = 1; at < 12; at += 2) { /* 2 updates are an epoch */
-        stop_and_resume(at, &whole);
+        stop_and_resume(at, ema[_i], &whole);
     }
     buf_free(&whole);
 }
@@ -125,7 +129,7 @@ int main(void)
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, equals_an_unbroken_run);
+    tcase_add_loop_test(tc, equals_an_unbroken_run, 0, 2);
     tcase_add_test(tc, metrics_have_each_iteration_once);
     tcase_add_test(tc, a_finished_run_can_go_on);
     suite_add_tcase(suite, tc);

@@ -200,6 +200,23 @@ static void run_sgd(struct backend *be, const void *args, real *const buf[])
     be->ops->block_norm(be, 7, buf[2], &buf[3][1]);
 }
 
+static void run_average(struct backend *be, const void *args, real *const buf[])
+{
+    const real rate = (real)0.3, guard[2] = {4, 0};
+
+    (void)args;
+    be->ops->block_average(be, &rate, guard, 2, 200000, buf[0], buf[1]);
+}
+
+START_TEST(test_average)
+{
+    struct cpu_case t = {.name = "average", .run = run_average, .tolerance = 1e-6};
+    case_buffer(&t, 200001);
+    case_buffer(&t, 200001);
+    case_check(&t);
+}
+END_TEST
+
 START_TEST(test_optim)
 {
     for (int nesterov = 0; nesterov < 2; nesterov++) {
@@ -238,6 +255,14 @@ START_TEST(test_guard)
         guard[1] = 0; /* the norm is 4 after scaling, 2 times the limit: g counts a quarter */
         be->ops->sgd(be, &d, 1, &w, &g, &m);
         ck_assert(w == -3 && m == 4);
+
+        real average = 1; /* of which half goes to 5 */
+        w = 5;
+        be->ops->block_average(be, &rate, guard, 2, 1, &w, &average);
+        ck_assert(average == 3 && w == 5);
+        guard[0] = (real)NAN;
+        be->ops->block_average(be, &rate, guard, 2, 1, &w, &average);
+        ck_assert(average == 3);
         backend_close(be);
     }
 }
@@ -333,6 +358,7 @@ int main(void)
     tcase_add_test(tests, test_prior_rows);
     tcase_add_loop_test(tests, test_gemm, 0, 7);
     tcase_add_test(tests, test_optim);
+    tcase_add_test(tests, test_average);
     tcase_add_test(tests, test_guard);
     tcase_add_test(tests, test_norm_values);
     tcase_add_test(tests, test_multibox);
