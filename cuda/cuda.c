@@ -93,6 +93,7 @@ static void fill_table(struct backend_ops *ops)
     cuda_multibox_entries(ops);
     cuda_optim_entries(ops);
     cuda_record_entries(ops);
+    cuda_range_entries(ops);
 }
 
 static bool take(struct cuda *cu, void *p, size_t bytes)

@@ -86,6 +86,7 @@ void cuda_optim_entries(struct backend_ops *ops);
 void cuda_conv_entries(struct backend_ops *ops);
 void cuda_gemm_entries(struct backend_ops *ops);
 void cuda_record_entries(struct backend_ops *ops);
+void cuda_range_entries(struct backend_ops *ops);
 
 /* memory.c: numbers through a stage, at most STAGE_MOST at a time. begin gives NULL when something
  * failed. Between a write's wait and end kernels may read s->device; after a read's begin they fill

@@ -397,6 +397,11 @@ struct backend_ops {
     /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
     void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);
 
+    /* Optional, both or none: what is called between the two is part of the pass or node of that
+     * name, which lives as long as the graph. There only where a profiler listens. */
+    void (*enter)(struct backend *be, const char *name);
+    void (*leave)(struct backend *be);
+
     /* Optional: whether conv_fwd can take a head. */
     bool (*conv_norms)(struct backend *be, const struct conv_desc *d, struct view x, struct view y);
 
@@ -422,6 +427,20 @@ struct backend {
     struct err failed;      /* code VOV_OK when nothing has failed */
     struct err passed_over; /* why this is the CPU and no GPU, where one may have been expected */
 };
+
+/* The optional entries of those names. */
+static inline void backend_enter(struct backend *be, const char *name)
+{
+    if (be->ops->enter != NULL) {
+        be->ops->enter(be, name);
+    }
+}
+static inline void backend_leave(struct backend *be)
+{
+    if (be->ops->leave != NULL) {
+        be->ops->leave(be);
+    }
+}
 
 /*
  * name: "cpu", "plain" (the reference loops), "cuda" or "cuda:N", or "auto" or NULL for the best

@@ -10,6 +10,8 @@ const struct debug_entry debug_table[DEBUG_COUNT] = {
     [DEBUG_CHECK] = {"VOV_CHECK", "look for numbers that are not finite after every node"},
     [DEBUG_POISON] = {"VOV_POISON", "fill buffers with NaN when the plan says that they are dead"},
     [DEBUG_ISA] = {"VOV_ISA", "kernels for this instruction set (base is plain C), not the best"},
+    [DEBUG_UNRECORDED] = {"VOV_UNRECORDED", "a GPU's passes call by call, no recordings of them: a "
+                                            "profiler sees nodes"},
 };
 
 const char *debug_value(enum debug_switch s)

@@ -10,6 +10,7 @@ enum debug_switch {
     DEBUG_CHECK,  /* VOV_CHECK=1: look for numbers that are not finite after every node */
     DEBUG_POISON, /* VOV_POISON=1: fill buffers with NaN when the plan says that they are dead */
     DEBUG_ISA,    /* VOV_ISA=NAME: kernels for this instruction set rather than the best */
+    DEBUG_UNRECORDED, /* VOV_UNRECORDED=1: no recordings (tape.h): a profiler sees nodes */
     DEBUG_COUNT
 };
 

@@ -160,7 +160,7 @@ static void help_debug(struct buf *out)
 {
     buf_puts(out, "Variables of the environment, for finding faults (=1 switches on):\n\n");
     for (int i = 0; i < DEBUG_COUNT; i++) {
-        buf_printf(out, "  %-12s %s\n", debug_table[i].name, debug_table[i].doc);
+        buf_printf(out, "  %-14s %s\n", debug_table[i].name, debug_table[i].doc);
     }
 }
 

@@ -322,6 +322,7 @@ static void run_step(struct exec *e, const struct step *s, const struct op_ctx *
     const struct node *n = e->g->nodes[s->node];
 
     e->be->doing = n->name;
+    backend_enter(e->be, n->name);
     if (s->what == STEP_BACKWARD) {
         n->type->backward(n, ctx);
     } else if (s->what == STEP_AGAIN && n->type->again != NULL) {
@@ -329,6 +330,7 @@ static void run_step(struct exec *e, const struct step *s, const struct op_ctx *
     } else {
         n->type->forward(n, ctx);
     }
+    backend_leave(e->be);
 }
 
 /* Steps from..to-1 of a pass. */
@@ -337,6 +339,19 @@ struct stretch {
     int from, to;
     const struct step *bad; /* VOV_CHECK: the first whose numbers are not finite */
 };
+
+/* For a profiler: the direction that step i goes, where it is the first to. */
+static void enter_direction(const struct stretch *r, int i)
+{
+    const bool turns = i == r->e->plan.n_forward;
+
+    if (turns && i > r->from) {
+        backend_leave(r->e->be);
+    }
+    if (turns || i == r->from) {
+        backend_enter(r->e->be, turns ? "backward" : "forward");
+    }
+}
 
 static void run_steps(void *ctx)
 {
@@ -347,6 +362,7 @@ static void run_steps(void *ctx)
 
     for (int i = r->from; i < r->to && r->bad == NULL; i++) {
         const struct step *s = &e->plan.steps[i];
+        enter_direction(r, i);
         run_step(e, s, &op);
         if (e->watch.fn != NULL) {
             e->watch.fn(e->watch.user, i);
@@ -356,6 +372,9 @@ static void run_steps(void *ctx)
             poison(e, i);
         }
     }
+    if (r->from < r->to) {
+        backend_leave(e->be);
+    }
 }
 
 static enum vov_status run(struct tape *tape, struct stretch *r, uint64_t key, struct err *err)
@@ -364,12 +383,14 @@ static enum vov_status run(struct tape *tape, struct stretch *r, uint64_t key, s
 
     take_turn(e);
     e->be->settings = e->settings; /* another net's may have taken their place */
+    backend_enter(e->be, e->g->training ? "training pass" : "inference pass");
     e->be->ops->begin(e->be, key);
     if (debug_on(DEBUG_CHECK) || e->watch.fn != NULL) {
         run_steps(r); /* who looks between steps sees nothing of a recording */
     } else {
         tape_run(e->be, tape, run_steps, r);
     }
+    backend_leave(e->be);
     if (r->bad != NULL) {
         return err_set(err, VOV_ENONFINITE, "%s: its %s is not finite",
                        e->g->nodes[r->bad->node]->name,

@@ -225,7 +225,9 @@ static enum vov_status update(struct trainer *t, struct err *err)
     for (int sub = 0; sub < t->model->net.subdivisions; sub++) {
         TRY(run_part(t, sub, err));
     }
+    backend_enter(be, "update");
     tape_run(be, &t->finish, finish_update, t);
+    backend_leave(be);
     if (t->state.iteration + 1 < t->schedule.total) {
         make_ready(t, &t->not_ready); /* a failure concerns the next update */
     }

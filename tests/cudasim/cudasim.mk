@@ -16,7 +16,7 @@ objects: $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(CUSIM_OBJ))
 
 ifneq ($(wildcard $(NVCC)),)
 CUDA_TESTS = $(CUSIM_TEST) $(wildcard tests/cudasim/*.sh tests/cuda/*.sh)
-CUDA_TEST_NEEDS = $O/vov $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) \
+CUDA_TEST_NEEDS = $O/vov $(CUSIM_SO) $(CUSIM_PLUGIN) $(CUSIM_TEST) $(CUSIM_BUGS) $(CUSIM_RANGES) \
                   $(filter $O/tests/ops/% $O/tests/net/test_device%,$(TESTS)) \
                   $(if $(wildcard $(CUDA_HOME)/lib64/libcudnn.so),$O/tests/cudasim/real_library \
                     $O/tests/cuda/plans)
@@ -67,6 +67,12 @@ $(CUSIM_PLUGIN): $(CUSIM_CU) $(patsubst %.c,$O/%.o,$(wildcard cuda/*.c)) \
 	$(SAY) "  link   $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,--no-undefined -o $@ $(filter %.o,$^) $(CUSIM_SO) \
 	    -lstdc++ -lm -Wl,-rpath,'$$ORIGIN'
+
+# Takes a profiler's place.
+CUSIM_RANGES := $O/cusim/libranges.so
+$(CUSIM_RANGES): tests/cuda/ranges.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -isystem $(CUDA_HOME)/include $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
 # Linked as the production plug-in is.
 $O/tests/cudasim/real_library: $O/tests/cudasim/test_library.o
