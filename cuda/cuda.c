@@ -75,10 +75,16 @@ static void cuda_close(struct backend *be)
     mem_free(cu);
 }
 
+static void cuda_join(struct backend *be)
+{
+    cuda_ok(cuda_of(be), cudaSetDevice(cuda_of(be)->device), "cudaSetDevice");
+}
+
 static void fill_table(struct backend_ops *ops)
 {
     ops->name = "cuda";
     ops->close = cuda_close;
+    ops->join = cuda_join;
     cuda_memory_entries(ops);
     cuda_layout_entries(ops);
     cuda_basic_entries(ops);

@@ -176,6 +176,8 @@ struct backend_ops {
      * written again: a device that can takes back its memory until then. */
     void (*discard)(struct backend *be, void *p, size_t bytes);
     void (*sync)(struct backend *be);
+    /* Optional: of a thread other than that which opened the device, before its first call. */
+    void (*join)(struct backend *be);
     struct backend_peak (*peak)(struct backend *be); /* measured, takes a part of a second */
 
     /* Before each pass: what its random numbers are drawn from. */

@@ -9,6 +9,7 @@
 #include "device.h"
 #include "evaluate.h"
 #include "interrupt.h"
+#include "peers.h"
 #include "progress.h"
 #include "train/metrics.h"
 
@@ -27,6 +28,8 @@ struct run {
     struct model model;
     struct detector detector; /* of the same net, for evaluations */
     struct trainer trainer;
+    struct peers peers; /* other devices, where there are any */
+    const struct model_options *how;
     struct metrics metrics;
     struct progress progress;
     const char *set[MAX_SET];
@@ -178,7 +181,8 @@ static enum vov_status fine_tune(struct run *r, struct err *err)
 
 static enum vov_status open_model(struct run *r, uint64_t seed, struct err *err)
 {
-    TRY(device_open(r->cli, r->job->device, r->job->threads, &r->be, err));
+    TRY(peers_list(&r->peers, r->job->device, err));
+    TRY(device_open(r->cli, r->peers.name[0], r->job->threads, &r->be, err));
     TRY(model_start(&r->model, r->be, seed, err));
     const struct params *p = &r->model.exec.params;
     const double plan = (double)(r->model.exec.plan.arena_bytes + r->model.exec.plan.scratch_bytes);
@@ -215,26 +219,33 @@ static enum vov_status train(struct run *r, struct train_result *result, struct 
     struct hook hooks[3];
     const struct train_job *job = r->job;
     const uint64_t seed = (uint64_t)(job->seed >= 0 ? job->seed : r->model.net.seed);
-    const struct trainer_options opt = {.out = job->out,
-                                        .resume = job->resume,
-                                        .data = &r->train,
-                                        .seed = seed,
-                                        .seed_given = job->seed >= 0,
-                                        .workers = look_workers(job->threads),
-                                        .keep_every = job->keep_every,
-                                        .hooks = hooks,
-                                        .n_hooks = 3,
-                                        .log = &r->cli->log,
-                                        .stop = interrupt_watch()};
+    struct trainer_options opt = {.out = job->out,
+                                  .resume = job->resume,
+                                  .data = &r->train,
+                                  .seed = seed,
+                                  .seed_given = job->seed >= 0,
+                                  .workers = look_workers(job->threads),
+                                  .keep_every = job->keep_every,
+                                  .hooks = hooks,
+                                  .n_hooks = 3,
+                                  .log = &r->cli->log,
+                                  .stop = interrupt_watch()};
     metrics_hook(&r->metrics, &hooks[0]);
     progress_hook(&r->progress, r->cli->quiet, &hooks[1]);
     hooks[2] = (struct hook){.epoch = on_epoch, .user = r};
     TRY(open_data(r, err));
     TRY(open_model(r, seed, err));
+    opt.dist = peers_first(&r->peers);
+    opt.workers = (opt.workers + r->peers.n - 1) / r->peers.n;
     TRY(trainer_open(&r->trainer, &r->model, &opt, err));
     say_start(r, &r->trainer);
     const bool finished = r->trainer.state.iteration >= r->trainer.schedule.total;
-    const enum vov_status status = trainer_run(&r->trainer, err);
+    enum vov_status status =
+        peers_open(&r->peers, r->cli, job->cfg, r->how, job->threads, &r->trainer, err);
+    if (status == VOV_OK) {
+        status = peers_run(&r->peers, &r->trainer, err);
+    }
+    peers_close(&r->peers);
     *result = (struct train_result){r->trainer.state.best_score, r->train.labels};
     if (status == VOV_OK && finished) {
         say(r, "the run was finished already; --epochs with a larger number goes on\n");
@@ -260,6 +271,7 @@ int train_job_run(const struct cli *cli, const struct train_job *job, struct tra
     const struct model_options opt = {
         .training = true, .set = job->set, .n_set = job->n_set, .log = &cli->log};
     int code = 0;
+    r.how = &opt;
     *result = (struct train_result){.best = -1};
     say(&r, "vov " VOV_VERSION ": %s on %s\n", job->cfg, job->data);
     if (model_build(job->cfg, &opt, &r.model, &errs) != VOV_OK) {
@@ -270,6 +282,7 @@ int train_job_run(const struct cli *cli, const struct train_job *job, struct tra
     }
     metrics_close(&r.metrics);
     detector_close(&r.detector);
+    peers_close(&r.peers);
     model_close(&r.model);
     dataset_free(&r.train);
     dataset_free(&r.valid);
@@ -294,7 +307,7 @@ static const struct cli_option train_table[] = {
     {"resume", 'r', OPT_FLAG, AT(resume), NULL, 0, 0,
      "go on with the run in that folder, to the same bits as if it had never stopped"},
     {"threads", 't', OPT_INT, AT(threads), "N", 1, 1024, "threads; all cores unless given"},
-    DEVICE_OPTION(AT(device)),
+    DEVICES_OPTION(AT(device)),
     {"seed", 0, OPT_INT, AT(seed), "S", 0, 2147483647, "of all random choices; the cfg's else"},
     {"epochs", 'e', OPT_REAL, AT(epochs), "E", 1e-9, 1e9, "passes over the data; the cfg's else"},
     {"eval-every", 0, OPT_INT, AT(eval_every), "N", 1, 1000000,

@@ -47,8 +47,8 @@ struct loader {
 
     pthread_mutex_t mutex; /* over all below, and the log */
     pthread_cond_t changed;
-    long next;  /* picture to be taken */
-    long taken; /* batches that the consumer has got, and those before the first */
+    long next;  /* of our places, the one to be taken */
+    long taken; /* our batches that the consumer has got, and those before the first */
     bool lent;  /* batch taken - 1 is in the consumer's hands */
     bool stop;
     uint8_t *state; /* [n] enum picture_state */
@@ -76,10 +76,18 @@ static long epoch_of(const struct loader *l, long batch)
     return l->opt.train ? batch / l->per_epoch : 0;
 }
 
-/* Where place g stands in the order of its epoch. */
+/* The number of our n-th batch. */
+static long number_of(const struct loader *l, long n)
+{
+    return l->opt.shares > 0 ? n * l->opt.shares + l->opt.share : n;
+}
+
+/* Where our place g stands in the order of its epoch. */
 static long at_of(const struct loader *l, long g)
 {
-    return g % (l->per_epoch * l->opt.batch);
+    const long batch = number_of(l, g / l->opt.batch) % l->per_epoch;
+
+    return batch * l->opt.batch + g % l->opt.batch;
 }
 
 /* The kind of a batch: whether its pictures stand. */
@@ -230,7 +238,7 @@ static enum vov_status fill_place(struct loader *l, struct worker *w, long g, in
     const int place = (int)(g % l->opt.batch);
     const long places = l->per_epoch * l->opt.batch, at = at_of(l, g);
 
-    take_order(l, w, epoch_of(l, g / l->opt.batch));
+    take_order(l, w, epoch_of(l, number_of(l, g / l->opt.batch)));
     const int wanted = w->item[at];
     if (wanted < 0) {
         return VOV_OK; /* the end of an evaluation's batch */
@@ -265,11 +273,12 @@ static bool may_take(const struct loader *l, long g)
     return batch < first_held + DEPTH && (l->opt.train || batch < l->per_epoch);
 }
 
-/* The first place of a batch prepares its slot. Called with the mutex held. */
-static void begin_batch(struct loader *l, struct worker *w, long number)
+/* The first place of our n-th batch prepares its slot. Called with the mutex held. */
+static void begin_batch(struct loader *l, struct worker *w, long n)
 {
-    struct slot *s = &l->slot[number % DEPTH];
-    const int *item = w->item + at_of(l, number * l->opt.batch);
+    struct slot *s = &l->slot[n % DEPTH];
+    const int *item = w->item + at_of(l, n * l->opt.batch);
+    const long number = number_of(l, n);
 
     take_order(l, w, epoch_of(l, number));
     s->b.number = number;
@@ -429,8 +438,8 @@ enum vov_status loader_open(const struct dataset *d, const struct loader_options
     l->masks = (size_t)opt->max_boxes * (size_t)opt->mask_side * (size_t)opt->mask_side;
     l->way[0] = opt->pixels;
     l->way[1] = pixels_turned(&opt->pixels);
-    l->taken = first_batch;
-    l->next = first_batch * opt->batch;
+    l->taken = opt->shares > 0 ? first_batch / opt->shares : first_batch;
+    l->next = l->taken * opt->batch;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);
     enum vov_status status = opt->both_ways ? find_standing(l, err) : VOV_OK;
@@ -455,7 +464,8 @@ enum vov_status loader_next(struct loader *l, struct batch **b, struct err *err)
     pthread_cond_broadcast(&l->changed);
     if (l->opt.train || l->taken < l->per_epoch) {
         struct slot *s = &l->slot[l->taken % DEPTH];
-        while (l->failed.code == VOV_OK && (s->b.number != l->taken || s->missing > 0)) {
+        while (l->failed.code == VOV_OK &&
+               (s->b.number != number_of(l, l->taken) || s->missing > 0)) {
             pthread_cond_wait(&l->changed, &l->mutex);
         }
         if (l->failed.code != VOV_OK) {

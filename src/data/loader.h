@@ -28,8 +28,10 @@ struct batch {
 struct loader_options {
     struct pixels pixels;
     int batch, max_boxes;
-    int mask_side;  /* of the objects' masks; 0: they are not wanted */
-    int workers;    /* threads; 0: one */
+    int mask_side;     /* of the objects' masks; 0: they are not wanted */
+    int workers;       /* threads; 0: one */
+    int share, shares; /* of others who share the batches: every shares-th, from number share on;
+                          shares 0: all are taken */
     bool both_ways; /* pictures that lie the other way than the input get batches of their own, with
                        an input that is turned */
     bool train;     /* shuffle, augment, endless, whole batches; else once through, in order */
@@ -40,6 +42,7 @@ struct loader_options {
 };
 
 struct loader;
+/* first_batch: the number of the first that would be taken, were none left to others. */
 enum vov_status loader_open(const struct dataset *d, const struct loader_options *opt,
                             long first_batch, struct loader **l, struct err *err);
 /* *b is lent until the next call; NULL at the end of an evaluation. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { ALIGN = 16 }; /* numbers: each parameter starts on a cache line */
+enum { CLONE_PIECE = 1 << 20 };
 
 static size_t round_up(size_t n)
 {
@@ -243,6 +244,33 @@ enum vov_status params_copy(struct params *dst, const struct params *src, struct
     }
     map_free(&names);
     return status;
+}
+
+/* A block as it lies there, through `host` of CLONE_PIECE numbers; from NULL: there is none. */
+static void clone_block(struct params *dst, real *to, const struct params *src, real *from,
+                        real *host)
+{
+    for (size_t at = 0; from != NULL && at < src->count; at += CLONE_PIECE) {
+        const size_t n = src->count - at < CLONE_PIECE ? src->count - at : CLONE_PIECE;
+        const struct shape s = {1, 1, 1, (int)n};
+        src->be->ops->read(src->be, view_dense(from + at, s), host);
+        dst->be->ops->write(dst->be, view_dense(to + at, s), host);
+    }
+}
+
+enum vov_status params_clone(struct params *dst, const struct params *src, struct err *err)
+{
+    real *host = mem_block_alloc(CLONE_PIECE * sizeof *host);
+
+    if (host == NULL) {
+        return err_nomem(err, CLONE_PIECE * sizeof *host);
+    }
+    clone_block(dst, dst->val, src, src->val, host);
+    clone_block(dst, dst->mom, src, src->mom, host);
+    clone_block(dst, dst->avg, src, src->avg, host);
+    mem_block_free(host);
+    TRY(backend_check(src->be, err));
+    return backend_check(dst->be, err);
 }
 
 size_t params_learnable(const struct graph *g)

@@ -49,6 +49,9 @@ void params_start_average(struct params *p);
  * missing on either side are an error unless they are folded away. */
 enum vov_status params_copy(struct params *dst, const struct params *src, struct err *err);
 
+/* Takes all blocks of the same graph on another device of the same kind. VOV_ENOMEM. */
+enum vov_status params_clone(struct params *dst, const struct params *src, struct err *err);
+
 /* After values were loaded into a graph that graph_fold_norms marked: multiplies norms into the
  * weights and biases of the convolutions before them. Once for each loading. VOV_OK or VOV_ENOMEM.
  */

@@ -20,12 +20,15 @@ static void name_pictures(const struct trainer *t, int n, char *text, size_t siz
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; i < n; i++) {
+        if (t->item[i] < 0) {
+            continue;
+        }
         const char *name = path_base(t->opt->data->item[t->item[i]].path);
         if (used + strlen(name) + 20 > size) {
             snprintf(text + used, size - used, " and %d more", n - i);
             return;
         }
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", name);
     }
 }
 
@@ -126,6 +129,31 @@ static enum vov_status run_part(struct trainer *t, int sub, struct err *err)
     return VOV_OK;
 }
 
+static int rank_of(const struct trainer *t)
+{
+    return t->opt->dist != NULL ? t->opt->dist->rank : 0;
+}
+
+static int devices_of(const struct trainer *t)
+{
+    return t->opt->dist != NULL ? t->opt->dist->size : 1;
+}
+
+/* Gradients and losses of all devices become their sum. Running statistics become their mean, so
+ * that parameters stay the same everywhere. */
+static enum vov_status add_up(struct trainer *t, struct err *err)
+{
+    const struct params *p = &t->model->exec.params;
+    struct dist *d = t->opt->dist;
+    if (d == NULL) {
+        return VOV_OK;
+    }
+    TRY(d->sum(d, p->be, p->n_learn, p->grad, false, err));
+    TRY(d->sum(d, p->be, p->count - p->n_learn, p->val + p->n_learn, true, err));
+    return d->sum(d, p->be, (size_t)(t->n_report - REPORT_LOSSES), t->report + REPORT_LOSSES, false,
+                  err);
+}
+
 /* What the sum of all gradients is multiplied by: it is of the parts of a batch, and scaled. */
 static double gradient_unit(const struct trainer *t)
 {
@@ -222,9 +250,10 @@ static enum vov_status update(struct trainer *t, struct err *err)
     average_set(&t->average, t->state.iteration + 1);
     be->ops->block_fill(be, p->n_learn, p->grad, 0);
     be->ops->block_fill(be, (size_t)t->n_report, t->report, 0);
-    for (int sub = 0; sub < t->model->net.subdivisions; sub++) {
+    for (int sub = rank_of(t); sub < t->model->net.subdivisions; sub += devices_of(t)) {
         TRY(run_part(t, sub, err));
     }
+    TRY(add_up(t, err));
     backend_enter(be, "update");
     tape_run(be, &t->finish, finish_update, t);
     backend_leave(be);
@@ -289,6 +318,9 @@ static bool stop_asked(const struct trainer *t)
 static enum vov_status after_update(struct trainer *t, struct err *err)
 {
     const bool end = t->state.iteration >= t->schedule.total;
+    if (t->opt->first != NULL) {
+        return VOV_OK;
+    }
     TRY(call_hooks(t, HOOK_STEP, err));
     if (t->state.iteration % t->schedule.per_epoch == 0 || end) {
         TRY(call_hooks(t, HOOK_EPOCH, err));
@@ -336,6 +368,8 @@ static struct loader_options loader_of(const struct trainer *t)
         .max_boxes = net->max_boxes,
         .mask_side = masks != NULL ? masks->shape.h : 0,
         .workers = t->opt->workers,
+        .share = rank_of(t),
+        .shares = devices_of(t),
         .train = true,
         .seed = t->state.seed,
         .augment = {.distort = {net->distort, net->saturation, net->exposure, net->hue},
@@ -376,6 +410,30 @@ static enum vov_status open_report(struct trainer *t, struct err *err)
     return t->report != NULL ? VOV_OK : err_nomem(err, REPORT_MOST * sizeof *t->report);
 }
 
+/* Not the first of several devices: the state is that of the first. */
+static enum vov_status follow(struct trainer *t, struct err *err)
+{
+    const struct trainer *first = t->opt->first;
+    t->last_path = mem_strdup(first->last_path); /* for messages */
+    if (t->last_path == NULL) {
+        return err_nomem(err, strlen(first->last_path));
+    }
+    t->state = first->state;
+    return params_clone(&t->model->exec.params, &first->model->exec.params, err);
+}
+
+static enum vov_status check_devices(const struct trainer *t, struct err *err)
+{
+    const int n = devices_of(t), parts = t->model->net.subdivisions;
+    if (parts % n == 0) {
+        return VOV_OK;
+    }
+    return err_set(err, VOV_ECFG,
+                   "%d devices cannot share a batch that is computed in %d parts; --set "
+                   "net.subdivisions=%d gives one to each",
+                   n, parts, n);
+}
+
 static enum vov_status open_run(struct trainer *t, struct err *err)
 {
     struct model *m = t->model;
@@ -384,13 +442,17 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     if (t->item == NULL) {
         return err_nomem(err, (size_t)m->net.batch * sizeof *t->item);
     }
+    for (int i = 0; i < m->net.batch; i++) {
+        t->item[i] = -1;
+    }
+    TRY(check_devices(t, err));
     t->state = (struct run_state){.seed = t->opt->seed, .best_score = -1};
     TRY(run_folder_check(m, d, err));
     TRY(sgd_open(&t->sgd, &m->exec.params, &m->net, err));
     TRY(average_open(&t->average, &m->exec.params, &m->net, err));
     params_start_average(&m->exec.params);
     TRY(open_report(t, err));
-    TRY(run_folder_open(t, err));
+    TRY(t->opt->first != NULL ? follow(t, err) : run_folder_open(t, err));
     if (m->net.precision != PRECISION_FP16 || t->state.scale.value < 1) {
         t->state.scale = loss_scale_first(&m->net);
     }
@@ -400,7 +462,7 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     t->state.class_name = d->class_name;
     t->state.class_key = d->class_key;
     t->state.n_classes = d->n_classes;
-    return run_folder_prove(t, err);
+    return t->opt->first != NULL ? VOV_OK : run_folder_prove(t, err);
 }
 
 enum vov_status trainer_open(struct trainer *t, struct model *m, const struct trainer_options *opt,

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "checkpoint.h"
 #include "data/loader.h"
+#include "dist.h"
 #include "schedule.h"
 #include "sgd.h"
 
@@ -37,6 +38,12 @@ struct trainer_options {
     int n_hooks;
     const struct log *log;
     const volatile sig_atomic_t *stop; /* not 0: save and stop. May be NULL */
+
+    /* Where several devices share each batch, a trainer for each; NULL: alone. Those of rank 1 and
+     * up begin as `first`, the opened trainer of rank 0, has it, and neither read nor write in the
+     * folder; `out` is not theirs. */
+    struct dist *dist;
+    const struct trainer *first;
 };
 
 enum { TRAINER_MAX_PARTS = 16 };
@@ -63,7 +70,7 @@ struct trainer {
     int n_parts;
     long skipped;          /* pictures that could not be read, in this session */
     double started, saved; /* clock_now() */
-    int *item;             /* [batch] pictures of the update */
+    int *item;             /* [batch] pictures of the update; -1: of another device */
 
     /* A batch that was made ready, and may be on its way to the device, while the update before it
      * was still running. */
@@ -91,6 +98,10 @@ enum vov_status trainer_open(struct trainer *t, struct model *m, const struct tr
  * the update was not made. */
 enum vov_status trainer_run(struct trainer *t, struct err *err);
 void trainer_close(struct trainer *t);
+
+/* Runs trainers that share batches, n of them in order of their ranks, each in a thread. The error
+ * is that of the first to end. */
+enum vov_status trainers_run(struct trainer *const t[], int n, struct err *err);
 
 /* For an evaluating hook: the result of the state as it is. The best one is kept in
  * best.safetensors. */

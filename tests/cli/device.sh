@@ -34,6 +34,31 @@ status=0
     status=$?
 [ "$status" -eq 4 ] || [ "$status" -eq 7 ] || fail "cuda: exit code $status"
 [ "$(wc -l <"$dir/err")" -eq 1 ] || fail "cuda: $(cat "$dir/err")"
+
+# Several devices share each batch of a training run: the same losses; which kinds, how many parts.
+./vov data draw -q "$dir/set" --images 12 --size 64 --classes 4
+# train STATUS DEVICES OPTION...
+train() {
+    want=$1 devices=$2
+    shift 2
+    status=0
+    ./vov train -q tests/cli/tiny.cfg "$dir/set/drawn.data" --out "$dir/$devices" --epochs 2 \
+        --device "$devices" --threads 1 --seed 5 --set net.batch=4 --set net.learning_rate=1e-3 \
+        "$@" 2>"$dir/err" || status=$?
+    [ "$status" -eq "$want" ] || fail "$devices: exit code $status, not $want: $(cat "$dir/err")"
+}
+losses() {
+    sed -n 's/^{"iteration":\([0-9]*\),.*"loss":\([0-9]*\.[0-9]\).*/\1 \2/p' "$dir/$1/metrics.jsonl"
+}
+train 0 cpu --set net.subdivisions=2
+train 0 cpu,cpu --set net.subdivisions=2
+[ "$(losses cpu | wc -l)" -eq 4 ] || fail "$(losses cpu)"
+[ "$(losses cpu)" = "$(losses cpu,cpu)" ] || fail "two devices: $(losses cpu,cpu), one: $(losses cpu)"
+train 3 cpu,cpu,cpu --set net.subdivisions=2
+grep -q '3 devices cannot share a batch that is computed in 2 parts' "$dir/err" || fail "$(cat "$dir/err")"
+train 2 cpu,cuda
+grep -q 'must be of one kind' "$dir/err" || fail "$(cat "$dir/err")"
+
 # What there is, for people and for programs.
 ./vov doctor >"$dir/text"
 grep -q '^cpu  *.* threads' "$dir/text" || fail "doctor: $(cat "$dir/text")"

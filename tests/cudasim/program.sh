@@ -57,6 +57,13 @@ near() {
 near loss cpu/metrics.jsonl cuda/metrics.jsonl
 near score cpu.json cuda.json
 
+# A batch shared by two: threads, streams and memory of their own, on the one GPU that there is.
+for device in cpu cuda:0,cuda:0; do
+    expect 0 "$vov" train $cfg "$data" --out "$t/by-$device" --device $device --threads 1 --seed 5 \
+        --set net.batch=4 --set net.subdivisions=2 --set net.learning_rate=1e-3 --epochs 1
+done
+near loss by-cpu/metrics.jsonl by-cuda:0,cuda:0/metrics.jsonl
+
 # What cannot be had: exit code and reason.
 expect 0 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --device cuda:0 \
     --json "$t/0.json"

@@ -114,7 +114,7 @@ struct session {
     double first_loss, last_loss;
 };
 
-static enum vov_status note_loss(void *user, struct trainer *t, struct err *err)
+static inline enum vov_status note_loss(void *user, struct trainer *t, struct err *err)
 {
     struct session *s = user;
     (void)err;
@@ -123,7 +123,8 @@ static enum vov_status note_loss(void *user, struct trainer *t, struct err *err)
     return VOV_OK;
 }
 
-static enum vov_status squares_run(struct session *s, const struct dataset *d, struct err *err)
+static inline enum vov_status squares_run(struct session *s, const struct dataset *d,
+                                          struct err *err)
 {
     char out[100];
     struct backend *be;
