@@ -64,7 +64,7 @@ def build_step():
     """step.c against the library that was last built."""
     source, lib = os.path.join(ROOT, HERE, "step.c"), os.path.join(ROOT, "build", "release",
                                                                    "libvovall.a")
-    packages = "libpng libjpeg libcjson openblas"
+    packages = "libpng libjpeg libcjson expat"
     flags = subprocess.run(["pkg-config", "--cflags", "--libs"] + packages.split(), check=True,
                            capture_output=True, text=True).stdout.split()
     subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu17", "-O2", "-Wall", "-Werror", "-fPIC",
