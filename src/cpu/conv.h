@@ -77,6 +77,12 @@ size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, str
 void conv_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                      struct view dy, real *dw, void *scratch);
 
+/* The same as dot products, where the kernels have them. */
+size_t dots_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                           struct view dy);
+void dots_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                     struct view dy, real *dw, void *scratch);
+
 /* The same by Winograd's F(m x m, 3 x 3), for 3x3 taps side by side and stride 1. */
 size_t wino_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                            struct view dy, int m);

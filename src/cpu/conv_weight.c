@@ -7,7 +7,8 @@
  * channels serves all taps. With few channels (the first layer) or a single tap, the lanes are
  * pairs of channel and tap instead, and each strip row is one output row. A chunk is 16 lanes times
  * some output channels; it adds up its tiles over one batch of blocks, then adds them to dw: blocks
- * and batches in order, so that every sum has one order only.
+ * and batches in order, so that every sum has one order only. Where the kernels have dot products,
+ * conv_dots.c is faster and does all of this.
  */
 #include "conv.h"
 
@@ -331,6 +332,9 @@ static void multiply_chunk(void *ctx, int chunk, int worker)
 size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                            struct view dy)
 {
+    if (cpu->kernels->dots) {
+        return dots_weight_scratch(cpu, d, x, dy);
+    }
     const struct weight_plan pl = weight_plan(cpu, d, x, dy);
 
     return cache_lines((size_t)pl.batch_blocks * pl.block_reals * sizeof(real)) +
@@ -340,6 +344,10 @@ size_t conv_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, str
 void conv_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                      struct view dy, real *dw, void *scratch)
 {
+    if (cpu->kernels->dots) {
+        dots_weight_run(cpu, d, x, dy, dw, scratch);
+        return;
+    }
     struct weight_plan pl = weight_plan(cpu, d, x, dy);
     const int chunks = ceil_div(pl.lanes, TILE_COLS) * pl.n_row_chunks;
 

@@ -6,6 +6,7 @@
 #define VOV_CPU_KERNEL_TABLE_H
 
 #include "kernel_act.h"
+#include "kernel_dots.h"
 #include "kernel_norm.h"
 #include "kernel_panel.h"
 #include "kernel_peak.h"
@@ -15,14 +16,15 @@
 
 #define KERNEL_TABLE                                                                               \
     {                                                                                              \
-        .tile = kernel_tile, .pack_panel = kernel_pack_panel, .transpose8 = kernel_transpose8,     \
-        .finish = kernel_finish, .fill_row = kernel_fill_row, .act_fwd = kernel_act_fwd,           \
-        .act_bwd = kernel_act_bwd, .add = kernel_add, .affine = kernel_affine,                     \
-        .scale = kernel_scale, .product = kernel_product, .add_product = kernel_add_product,       \
-        .exp_less = kernel_exp_less, .sum = kernel_sum, .dot = kernel_dot,                         \
-        .moments = kernel_moments, .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, \
-        .norm_dx = kernel_norm_dx, .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)},          \
-        .larger = kernel_larger, .largest = kernel_largest, .window_sums = kernel_window_sums,     \
+        .tile = kernel_tile, .dots = KERNEL_DOTS, .pack_panel = kernel_pack_panel,                 \
+        .transpose8 = kernel_transpose8, .finish = kernel_finish, .fill_row = kernel_fill_row,     \
+        .act_fwd = kernel_act_fwd, .act_bwd = kernel_act_bwd, .add = kernel_add,                   \
+        .affine = kernel_affine, .scale = kernel_scale, .product = kernel_product,                 \
+        .add_product = kernel_add_product, .exp_less = kernel_exp_less, .sum = kernel_sum,         \
+        .dot = kernel_dot, .moments = kernel_moments, .norm_apply = kernel_norm_apply,             \
+        .norm_sums = kernel_norm_sums, .norm_dx = kernel_norm_dx,                                  \
+        .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)}, .larger = kernel_larger,            \
+        .largest = kernel_largest, .window_sums = kernel_window_sums,                              \
         .window_spread = kernel_window_spread, .twice = kernel_twice,                              \
         .twice_back = kernel_twice_back, .multiply_adds = kernel_multiply_adds,                    \
         .multiply = kernel_multiply, .join_rows = kernel_join_rows, .put_rows = kernel_put_rows,   \

@@ -105,6 +105,24 @@ struct panel_product {
     real *sums;
 };
 
+/*
+ * Dot products of rows of numbers with others, over n <= DOT_POSITIONS numbers of each, a multiple
+ * of 16. Rows lie DOT_STEP apart, an odd number of cache lines. Both sides are cut into panels, as
+ * equal as can be, of at most DOT_SIDE rows; the products of a panel of a and one of b,
+ * [row][column], are a tile of DOT_TILE numbers. Those of b's first panel come first.
+ */
+enum { DOT_POSITIONS = 1024, DOT_STEP = DOT_POSITIONS + 16, DOT_SIDE = 5, DOT_TILE = 32 };
+struct dot_product {
+    int n, rows, cols; /* rows: of a, cols: rows of b */
+    bool add;          /* to the sums */
+    const real *a, *b;
+    real *sums;
+};
+static inline int dot_panels(int rows)
+{
+    return (rows + DOT_SIDE - 1) / DOT_SIDE;
+}
+
 /* How a strip's row of n numbers is filled: out[i] = row[first + (i - from)*stride] for i
  * from..to-1, 0 elsewhere. */
 struct row_fill {
@@ -135,6 +153,7 @@ struct norm_line {
 struct cpu_kernels {
     /* c[6][16] = a b, or += when add. */
     void (*tile)(const struct tile_runs *runs, const real *a, const real *b, bool add, real *c);
+    void (*dots)(const struct dot_product *d); /* NULL: too few registers */
     /* Fills a panel [n_channels * n_taps][16] from two times 8 lanes. */
     void (*pack_panel)(const struct pack_source *src, const struct lanes lanes[2], real *panel);
     /* Numbers i of 8 rows go side by side to out[i*step], for all n. */
