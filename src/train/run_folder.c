@@ -54,6 +54,11 @@ enum vov_status run_folder_check(const struct model *m, const struct dataset *d,
     return VOV_OK;
 }
 
+struct cfg_line {
+    const char *s;
+    size_t n;
+};
+
 /* What a run that was killed while it wrote left behind: "last.safetensors.tmp-123-0". */
 static void sweep(const char *out)
 {
@@ -73,12 +78,47 @@ static void sweep(const char *out)
     file_list_free(names, n);
 }
 
+/* The next line of a cfg that does not say how long to train, which may change; moves *text past
+ * it. */
+static struct cfg_line next_line(const char **text)
+{
+    struct cfg_line line = {*text, 0};
+    do {
+        line = (struct cfg_line){*text, strcspn(*text, "\n")};
+        *text += line.n + ((*text)[line.n] == '\n');
+    } while (strncmp(line.s, "epochs=", 7) == 0 || strncmp(line.s, "max_batches=", 12) == 0);
+    return line;
+}
+
+/* Says where the cfg is another than when the run began: a --set that was forgotten. */
+static void compare_cfg(const struct trainer *t, const struct safetensors *st)
+{
+    struct buf text = {0};
+    cfg_print(&t->model->cfg, &text);
+    const char *then = safetensors_meta(st, "cfg"), *now = text.p;
+    while (then != NULL && now != NULL && (*then != '\0' || *now != '\0')) {
+        const struct cfg_line a = next_line(&then), b = next_line(&now);
+        if (a.n != b.n || strncmp(a.s, b.s, a.n) != 0) {
+            log_put(
+                t->opt->log, LOG_WARN,
+                "%s: the cfg said \"%.*s\" when the run began, and says \"%.*s\" now: it goes on "
+                "with that, not to the bits of a run that never stopped",
+                t->last_path, (int)a.n, a.s, (int)b.n, b.s);
+            break;
+        }
+    }
+    buf_free(&text);
+}
+
 static enum vov_status resume(struct trainer *t, struct err *err)
 {
     struct safetensors st;
     const uint64_t seed = t->state.seed;
     TRY(safetensors_read(t->last_path, &st, err));
     const enum vov_status status = checkpoint_resume(&st, t->last_path, t->model, &t->state, err);
+    if (status == VOV_OK) {
+        compare_cfg(t, &st);
+    }
     safetensors_free(&st);
     TRY(status);
     if (t->opt->seed_given && seed != t->state.seed) {

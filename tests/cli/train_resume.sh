@@ -51,6 +51,13 @@ stop INT
 $tiny --epochs 12 --out "$t/stopped" --resume 2>/dev/null
 cmp "$t/tiny-whole/last.safetensors" "$t/stopped/last.safetensors" || fail "after SIGINT they differ"
 
+# A run goes on with another cfg, or for longer; the first is remarked.
+$tiny --epochs 13 --out "$t/stopped" --resume >"$t/said" 2>&1
+[ ! -s "$t/said" ] || fail "a longer run: $(cat "$t/said")"
+$tiny --epochs 14 --out "$t/stopped" --resume --set net.decay=0.1 >"$t/said" 2>&1
+grep -q 'the cfg said "decay=0.0005" when the run began, and says "decay=0.1" now' "$t/said" ||
+    fail "another cfg: $(cat "$t/said")"
+
 # A folder that a run writes into is no other run's, until that one has ended or was killed.
 $tiny --epochs 10000 --out "$t/held" &
 pid=$!
