@@ -169,8 +169,8 @@ enum vov_status rle_from_polygon(const double *xy, int n, int h, int w, struct r
     bool ok = true;
 
     if (n < 6 || n % 2 != 0) {
-        return err_set(err, VOV_EFORMAT, "a polygon of %d numbers: three or more points are needed",
-                       n);
+        return err_set(err, VOV_EFORMAT,
+                       "a polygon of %d numbers: x and y of three or more points are needed", n);
     }
     if (h < 1 || w < 1 || h > RLE_MAX_SIDE || w > RLE_MAX_SIDE) {
         return err_set(err, VOV_EFORMAT, "a mask of %dx%d pixels: sides are 1 to %d", w, h,
