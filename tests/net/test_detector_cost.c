@@ -39,10 +39,10 @@ static const struct row {
     {"cfg/detect/pelee304.cfg", 5425892, 5.426, 1.205, 1.211, 5142},
 };
 
-START_TEST(test_costs)
+/* With an override of the cfg, or NULL. */
+static void check_costs(const struct row *row, const char *set)
 {
-    const struct row *row = &rows[_i];
-    const struct model_options opt = {.keep_norms = true};
+    const struct model_options opt = {.keep_norms = true, .set = &set, .n_set = set != NULL};
     struct err_list errs = {0};
     struct model m;
 
@@ -64,6 +64,21 @@ START_TEST(test_costs)
     ck_assert_int_eq(m.head.out[0]->shape.c, row->priors);
     model_close(&m);
 }
+
+START_TEST(test_costs)
+{
+    check_costs(&rows[_i], NULL);
+}
+END_TEST
+
+/* Of Pascal VOC's classes. */
+START_TEST(test_voc_costs)
+{
+    const struct row row = {
+        "cfg/detect/refinedet320-vovnet27s.cfg", 26628596, 26.629, 16.901, 0, 6375};
+
+    check_costs(&row, "net.classes=20");
+}
 END_TEST
 
 int main(void)
@@ -72,6 +87,7 @@ int main(void)
     TCase *c = tcase_create("cfg/detect");
 
     tcase_add_loop_test(c, test_costs, 0, (int)(sizeof rows / sizeof rows[0]));
+    tcase_add_test(c, test_voc_costs);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
