@@ -126,6 +126,8 @@ const struct key_spec net_keys[] = {
      "of a classifier: pixels that pictures are moved by at most, as in the CIFAR recipes' 4"},
     {"flip", "1", KEY_BOOL, AT(flip), 0, 1, NULL,
      "half of the pictures are mirrored, left to right"},
+    {"difficult", "0", KEY_BOOL, AT(difficult), 0, 1, NULL,
+     "objects that Pascal VOC marks as difficult are learned, too"},
 
     {"conf_thresh", "0.01", KEY_REAL, AT(conf_thresh), 0, 1, NULL,
      "detections with a lower score are dropped"},

@@ -59,6 +59,7 @@ struct net_config {
     bool flip;                        /* half of the pictures are mirrored */
     double hue, saturation, exposure; /* Darknet's; see distort.h */
     int pad_crop;                     /* of a classifier's pictures, pixels */
+    bool difficult;                   /* objects that are marked so are learned */
 
     /* Detection. */
     double conf_thresh, nms_thresh; /* of the heads' decoders where they do not say */

@@ -21,9 +21,9 @@ enum { CROP_TRIALS = 50 };
 static const double crop_min_iou[] = {-1, 0.1, 0.3, 0.5, 0.7, 0.9, 0};
 enum { N_SAMPLERS = sizeof crop_min_iou / sizeof *crop_min_iou };
 
-static bool is_target(const struct truth *t)
+static bool is_target(const struct augment *a, const struct truth *t)
 {
-    return !t->crowd && !t->difficult && !t->unfit;
+    return !t->crowd && (a->difficult || !t->difficult) && !t->unfit;
 }
 
 /* A window that holds the picture somewhere on a canvas up to max_expand times as large. */
@@ -58,12 +58,13 @@ static struct window random_window(struct rng *r, const struct window *canvas)
     return out;
 }
 
-static bool reaches_overlap(const struct window *w, const struct item *it, double min_iou)
+static bool reaches_overlap(const struct augment *a, const struct window *w, const struct item *it,
+                            double min_iou)
 {
     const struct box b = {w->x, w->y, (real)w->x + w->width, (real)w->y + w->height};
 
     for (int i = 0; i < it->n_truth; i++) {
-        if (is_target(&it->truth[i]) && (double)box_iou(&b, &it->truth[i].box) >= min_iou) {
+        if (is_target(a, &it->truth[i]) && (double)box_iou(&b, &it->truth[i].box) >= min_iou) {
             return true;
         }
     }
@@ -83,7 +84,7 @@ static struct window crop(const struct augment *a, struct rng *r, const struct i
     for (int s = 1; s < N_SAMPLERS; s++) {
         for (int trial = 0; trial < CROP_TRIALS; trial++) {
             const struct window w = random_window(r, &canvas);
-            if (reaches_overlap(&w, it, crop_min_iou[s])) {
+            if (reaches_overlap(a, &w, it, crop_min_iou[s])) {
                 found[n++] = w;
                 break;
             }
@@ -167,8 +168,9 @@ static enum vov_status put_truth(const struct truth *t, const real row[5], const
 }
 
 /* Rows in the order of the annotation; where there are more than fit, the largest are kept. */
-static enum vov_status fill_truth(const struct item *it, const struct framing *v,
-                                  const struct sample *out, struct err *err)
+static enum vov_status fill_truth(const struct augment *a, const struct item *it,
+                                  const struct framing *v, const struct sample *out,
+                                  struct err *err)
 {
     const size_t cells = (size_t)out->mask_side * (size_t)out->mask_side;
     int n = 0;
@@ -181,7 +183,7 @@ static enum vov_status fill_truth(const struct item *it, const struct framing *v
         const struct truth *t = &it->truth[i];
         real row[5];
         struct box part;
-        if (!is_target(t) || !truth_row(t, v, row, &part)) {
+        if (!is_target(a, t) || !truth_row(t, v, row, &part)) {
             continue;
         }
         const int least = n < out->max_boxes ? n++ : smallest_row(out->truth, n);
@@ -233,7 +235,7 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
     }
     *out->where = placing_of(&w, &to);
     const struct framing framing = {&w, &to, px};
-    TRY(fill_truth(it, &framing, out, err));
+    TRY(fill_truth(a, it, &framing, out, err));
     return render(&d, img, &w, kind, px, &to, err);
 }
 

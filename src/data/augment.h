@@ -17,6 +17,7 @@ struct augment {
     const double *short_side; /* [n_short_sides] one by chance rather than that of the pixels */
     int n_short_sides;        /* 0: no choice */
     bool any_resize;          /* one of five interpolations by chance, as SSD; else bilinear */
+    bool difficult;           /* objects that are marked so are learned */
 };
 
 /* Where a training picture goes. */
@@ -29,8 +30,8 @@ struct sample {
 };
 
 /*
- * One training picture from img and the boxes of `it`. Crowd, difficult and unfit boxes give no
- * row. r decides everything. The error is VOV_ENOMEM.
+ * One training picture from img and the boxes of `it`. Crowd and unfit boxes give no row, nor
+ * do difficult ones unless a says so. r decides everything. The error is VOV_ENOMEM.
  */
 enum vov_status augment_apply(const struct augment *a, struct rng *r, const struct image *img,
                               const struct item *it, const struct pixels *px,

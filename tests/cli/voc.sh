@@ -46,6 +46,13 @@ grep -q '3 pictures, 0 without boxes; 4 boxes' "$tmp/log" || fail "a folder of X
 ./vov train tests/cli/tiny.cfg "$tmp/voc.data" --out "$tmp/run" --set net.classes=2 \
     --set net.batch=2 --set net.subdivisions=1 --set net.max_batches=1 >"$tmp/log" 2>&1 ||
     fail "does not train: $(cat "$tmp/log")"
+./vov train tests/cli/tiny.cfg "$tmp/voc.data" --out "$tmp/all" --set net.classes=2 \
+    --set net.batch=2 --set net.subdivisions=1 --set net.max_batches=1 --set net.difficult=1 \
+    >"$tmp/log" 2>&1 || fail "does not train: $(cat "$tmp/log")"
+sum() { # RUN: of its first update's loss
+    head -n 1 "$tmp/$1/metrics.jsonl" | grep -o '"loss":[^,]*'
+}
+[ "$(sum run)" != "$(sum all)" ] || fail "difficult=1 is not learned from"
 ./vov eval tests/cli/tiny.cfg "$tmp/run/last.safetensors" "$tmp/voc.data" --voc --json \
     --set net.classes=2 >"$tmp/eval.json" || fail "does not evaluate"
 grep -q '"voc":{"AP11":' "$tmp/eval.json" || fail "no VOC numbers: $(cat "$tmp/eval.json")"

@@ -362,6 +362,33 @@ START_TEST(boxes_follow_pixels_letterboxed)
 }
 END_TEST
 
+/* A difficult object is learned where that is asked for; a crowd never is. */
+START_TEST(difficult_objects)
+{
+    struct dataset d = make_set(false);
+    const struct pixels px = {.width = SIDE, .height = SIDE, .std = {1, 1, 1}};
+    static real planes[3 * SIDE * SIDE];
+    real rows[BOXES * 5];
+    struct image img;
+    struct err err = {0};
+
+    ck_assert_int_eq(image_read(path[4], NULL, &img, &err), VOV_OK);
+    for (int kind = 0; kind < 3; kind++) {
+        const struct augment a = {.difficult = kind > 0};
+        struct rng r = rng_open(7, RNG_TEST, 0, 0);
+        struct placing at;
+        const struct sample out = {
+            .planes = planes, .truth = rows, .max_boxes = BOXES, .where = &at};
+        truth[4].difficult = true;
+        truth[4].crowd = kind == 2;
+        ck_assert_int_eq(augment_apply(&a, &r, &img, &d.item[4], &px, &out, &err), VOV_OK);
+        ck_assert_int_eq((int)rows[4], kind == 1 ? truth[4].class_id + 1 : 0);
+    }
+    image_free(&img);
+    remove_set();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {workers_and_resuming_change_nothing,
@@ -372,6 +399,7 @@ int main(void)
                                   evaluation_goes_through_in_order,
                                   boxes_follow_pixels_stretched,
                                   boxes_follow_pixels_letterboxed,
+                                  difficult_objects,
                                   NULL};
     return run_tests("loader", tests);
 }
