@@ -97,6 +97,7 @@ static void fill_table(struct backend_ops *ops)
     cuda_softmax_entries(ops);
     cuda_loss_entries(ops);
     cuda_multibox_entries(ops);
+    cuda_detect_entries(ops);
     cuda_optim_entries(ops);
     cuda_record_entries(ops);
     cuda_range_entries(ops);

@@ -82,6 +82,7 @@ void cuda_resize_entries(struct backend_ops *ops);
 void cuda_softmax_entries(struct backend_ops *ops);
 void cuda_loss_entries(struct backend_ops *ops);
 void cuda_multibox_entries(struct backend_ops *ops);
+void cuda_detect_entries(struct backend_ops *ops);
 void cuda_optim_entries(struct backend_ops *ops);
 void cuda_conv_entries(struct backend_ops *ops);
 void cuda_gemm_entries(struct backend_ops *ops);

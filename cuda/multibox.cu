@@ -5,15 +5,13 @@
  *   match      a block for each image: best truth of each anchor, best anchor of each truth,
  *              bipartite matching, threshold, the rows of `match`
  *   losses     a thread for each prior: losses of positives, of candidates for negatives
- *   negatives  a block for each image: the loss of the last negative that is wanted is found bit by
- *              bit from histograms, equal losses count in the order of the priors
+ *   negatives  a block for each image: the hardest candidates, of equal losses the first priors
  *   finish     one block: sums over the images
  *
- * Overlaps are computed with one rounding for each operation (__fmul_rn), as the host does, so that
- * both choose alike. A table [n, rows, k, 1] lies as all views do: number k of all rows is a run of
- * memory.
+ * Boxes are moved and compared as the host does it (box.cuh), so that both choose alike.
  */
-#include "kernel.cuh"
+#include "box.cuh"
+#include "select.cuh"
 
 extern "C" {
 #include "det/multibox.h"
@@ -21,32 +19,7 @@ extern "C" {
 
 #include <math_constants.h>
 
-enum { NO_TRUTH = -1, DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS };
-
-/* Rows of k numbers for each image. p NULL: there is none. */
-struct table {
-    float *p;
-    int k, step; /* step: from one of the k numbers to the next */
-
-    __device__ float &at(int image, int row, int i) const
-    {
-        return p[((size_t)image * k + i) * step + row];
-    }
-};
-
-static table table_of(struct view v)
-{
-    return {v.p == NULL ? NULL : v.p + v.c0, v.h, v.rc};
-}
-
-struct rect {
-    float x0, y0, x1, y1;
-};
-
-__device__ static rect load_rect(const table &t, int image, int row)
-{
-    return {t.at(image, row, 0), t.at(image, row, 1), t.at(image, row, 2), t.at(image, row, 3)};
-}
+enum { NO_TRUTH = -1 };
 
 /* A truth and the best anchor that is free for it. */
 struct target {
@@ -76,33 +49,6 @@ struct multibox {
     table prior, loc, conf, arm_loc, arm_conf, truth, match;
     work w;
 };
-
-__device__ static float area(const rect &b)
-{
-    return b.x1 > b.x0 && b.y1 > b.y0 ? __fmul_rn(__fsub_rn(b.x1, b.x0), __fsub_rn(b.y1, b.y0)) : 0;
-}
-
-/* As det/box.h. */
-__device__ static float overlap(const rect &a, const rect &b)
-{
-    const rect both = {a.x0 > b.x0 ? a.x0 : b.x0, a.y0 > b.y0 ? a.y0 : b.y0,
-                       a.x1 < b.x1 ? a.x1 : b.x1, a.y1 < b.y1 ? a.y1 : b.y1};
-    if (!(both.x1 > both.x0 && both.y1 > both.y0)) {
-        return 0;
-    }
-    const float in = area(both), any = __fsub_rn(__fadd_rn(area(a), area(b)), in);
-    return any > 0 ? in / any : 0;
-}
-
-/* As det/coder.c. */
-__device__ static rect decode(const rect &a, const float t[4], const float v[4])
-{
-    const float aw = a.x1 - a.x0, ah = a.y1 - a.y0;
-    const float x = __fadd_rn((a.x0 + a.x1) / 2, __fmul_rn(__fmul_rn(t[0], v[0]), aw));
-    const float y = __fadd_rn((a.y0 + a.y1) / 2, __fmul_rn(__fmul_rn(t[1], v[1]), ah));
-    const float half_w = expf(t[2] * v[2]) * aw / 2, half_h = expf(t[3] * v[3]) * ah / 2;
-    return {x - half_w, y - half_h, x + half_w, y + half_h};
-}
 
 __device__ static void encode(const rect &a, const rect &g, const float v[4], float t[4])
 {
@@ -403,96 +349,29 @@ __global__ void losses_kernel(multibox m)
     }
 }
 
-/* Losses are no less than 0, so that their bits order as they do; a candidate's key is over 0. */
-__device__ static unsigned key_of(float loss)
-{
-    return loss < 0 ? 0 : __float_as_uint(loss) + 1;
-}
+/* Losses are no less than 0. */
+struct negative_keys {
+    const float *loss;
 
-/*
- * The key of the wanted-th largest candidate, digit by digit from the top, by a whole block; *equal
- * gets how many of its equals are wanted. All are wanted: 0.
- */
-__device__ static unsigned find_last_key(const float *loss, int n, int wanted, int *equal)
-{
-    __shared__ int count[DIGITS];
-    __shared__ unsigned digit;
-    __shared__ int left;
-    unsigned prefix = 0;
-
-    if (threadIdx.x == 0) {
-        left = wanted;
+    __device__ select_key at(int p) const
+    {
+        return loss[p] < 0 ? 0 : key_of(loss[p], p);
     }
-    for (int shift = 32 - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
-        const unsigned above = shift == 32 - DIGIT_BITS ? 0 : ~0u << (shift + DIGIT_BITS);
-        for (int i = threadIdx.x; i < DIGITS; i += blockDim.x) {
-            count[i] = 0;
-        }
-        __syncthreads();
-        for (int p = threadIdx.x; p < n; p += blockDim.x) {
-            const unsigned key = key_of(loss[p]);
-            if (key != 0 && (key & above) == prefix) {
-                atomicAdd(&count[key >> shift & (DIGITS - 1)], 1);
-            }
-        }
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            int d = DIGITS - 1;
-            while (d >= 0 && count[d] < left) {
-                left -= count[d--];
-            }
-            digit = d < 0 ? DIGITS : (unsigned)d;
-        }
-        __syncthreads();
-        if (digit == DIGITS) {
-            return 0;
-        }
-        prefix |= digit << shift;
-    }
-    *equal = left;
-    return prefix;
-}
-
-/* How many threads before this one in the block have `flag`, and in *all how many have it. */
-__device__ static int count_before(bool flag, int *shared, int *all)
-{
-    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    const unsigned votes = __ballot_sync(0xffffffffu, flag);
-    int before = __popc(votes & ((1u << lane) - 1));
-
-    __syncthreads();
-    if (lane == 0) {
-        shared[warp] = __popc(votes);
-    }
-    __syncthreads();
-    *all = 0;
-    for (int w = 0; w < (int)blockDim.x / WARP; w++) {
-        before += w < warp ? shared[w] : 0;
-        *all += shared[w];
-    }
-    return before;
-}
+};
 
 /* Labels the hardest candidates 0; returns the thread's part of their losses. */
 __device__ static float choose_negatives(const multibox &m, int image, int wanted)
 {
-    __shared__ int shared[WARP];
-    const float *loss = m.w.negative + (size_t)image * m.priors;
-    int equal = 0, seen = 0;
-    const unsigned last = find_last_key(loss, m.priors, wanted, &equal);
+    const negative_keys keys = {m.w.negative + (size_t)image * m.priors};
+    const select_key last = last_wanted(keys, m.priors, wanted);
     float sum = 0;
 
-    for (int first = 0; first < m.priors; first += blockDim.x) {
-        const int p = first + threadIdx.x;
-        const unsigned key = p < m.priors ? key_of(loss[p]) : 0;
-        const bool ties = last != 0 && key == last;
-        int all;
-        const int before = count_before(ties, shared, &all);
-        if ((key > last && key != 0) || (ties && seen + before < equal)) {
+    for (int p = threadIdx.x; p < m.priors; p += blockDim.x) {
+        const select_key key = keys.at(p);
+        if (key != 0 && key >= last) {
             m.match.at(image, p, 0) = 0;
-            sum += loss[p];
+            sum += keys.loss[p];
         }
-        seen += all;
     }
     return sum;
 }

@@ -120,6 +120,7 @@ struct roi_detect_desc;
 
 /* One kind of SSD-like loss for one set of priors: paper.md's ARM or ODM. See det/multibox.h. */
 struct multibox_desc;
+struct multibox_detect_desc;
 
 /*
  * An update. rate: the learning rate, one number in the device's memory, times rate_factor. The
@@ -334,6 +335,14 @@ struct backend_ops {
     void (*multibox_bwd)(struct backend *be, const struct multibox_desc *d, struct view loc,
                          struct view conf, struct view match, const real *loss, real gain,
                          real beta_loc, struct view dloc, real beta_conf, struct view dconf);
+    /* What such outputs say of each image, the same bits on all devices: found [n*keep,6,1,1] gets
+     * rows as det/multibox.h says, the first of score 0 behind the last in use. */
+    void (*multibox_detect)(struct backend *be, const struct multibox_detect_desc *d,
+                            struct view priors, struct view loc, struct view conf,
+                            struct view arm_loc, struct view arm_conf, struct view found,
+                            void *scratch);
+    size_t (*multibox_detect_scratch)(struct backend *be, const struct multibox_detect_desc *d,
+                                      int n);
 
     /*
      * Optional, all or none: two-stage detectors. rois [n*rows,5,1,1] and found [n*rows,6,1,1] are

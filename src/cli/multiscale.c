@@ -27,7 +27,7 @@ static enum vov_status own_size(struct multiscale *m, int *width, int *height,
     TRY(model_build(m->cfg, &m->opt, &m->trial, errs));
     *width = m->trial.net.width;
     *height = m->trial.net.height;
-    if (m->trial.head.nms == NULL) {
+    if (m->trial.head.thin == NULL) {
         err_set(&err, VOV_EARG,
                 "%s ends in no [refinedet] or [ssd]: --scales and --flip are for these", m->cfg);
         return err_list_add(errs, &err);
@@ -65,7 +65,7 @@ static enum vov_status open_size(struct multiscale *m, const struct scale *s, st
     m->opt.width = s->width;
     m->opt.height = s->height;
     TRY(detector_open(d, m->cfg, m->weights, &m->opt, m->be, errs));
-    d->model.head.nms->soft = 0; /* voting has its place */
+    d->model.head.thin->soft = 0; /* voting has its place */
     return VOV_OK;
 }
 
@@ -215,7 +215,7 @@ enum vov_status multiscale_run(struct multiscale *m, struct detector *d, const s
         return err_list_add(errs, &err);
     }
     TRY(all_scales(m, d, data, errs));
-    const struct vote_desc vote = {.iou = vote_iou, .min_score = d->model.head.nms->min_score};
+    const struct vote_desc vote = {.iou = vote_iou, .min_score = d->model.head.thin->min_score};
     for (int i = 0; i < m->n; i++) {
         if (vote_by_class(&m->found[i], &vote, &err) != VOV_OK) {
             return err_list_add(errs, &err);

@@ -280,6 +280,55 @@ static void fast_multibox_bwd(struct backend *be, const struct multibox_desc *d,
     pool_run(cpu->pool, loc.n, multibox_bwd_image, &j);
 }
 
+/* Detections: a chunk is one image, a thread has memory for one. */
+struct detecting {
+    const struct multibox_detect_desc *d;
+    struct view loc, conf, arm_loc, arm_conf, found;
+    char *memory; /* [threads][image_bytes] */
+    size_t image_bytes;
+};
+
+static size_t fast_multibox_detect_scratch(struct backend *be, const struct multibox_detect_desc *d,
+                                           int n)
+{
+    const struct cpu *cpu = be->ctx;
+
+    (void)n;
+    return (size_t)pool_threads(cpu->pool) * cache_lines(multibox_detect_bytes(d));
+}
+
+static void detect_image(void *ctx, int chunk, int worker)
+{
+    const struct detecting *j = ctx;
+
+    const struct multibox_input in = {.loc = image_of(j->loc, chunk),
+                                      .conf = image_of(j->conf, chunk),
+                                      .arm_loc = image_of(j->arm_loc, chunk),
+                                      .arm_conf = image_of(j->arm_conf, chunk)};
+
+    multibox_detect(j->d, &in, view_at(j->found, chunk * j->d->keep, 0),
+                    j->memory + (size_t)worker * j->image_bytes);
+}
+
+static void fast_multibox_detect(struct backend *be, const struct multibox_detect_desc *d,
+                                 struct view priors, struct view loc, struct view conf,
+                                 struct view arm_loc, struct view arm_conf, struct view found,
+                                 void *scratch)
+{
+    const struct cpu *cpu = be->ctx;
+    struct detecting j = {.d = d,
+                          .loc = loc,
+                          .conf = conf,
+                          .arm_loc = arm_loc,
+                          .arm_conf = arm_conf,
+                          .found = found,
+                          .memory = scratch,
+                          .image_bytes = cache_lines(multibox_detect_bytes(d))};
+
+    (void)priors; /* d has them too */
+    pool_run(cpu->pool, loc.n, detect_image, &j);
+}
+
 void fast_loss_entries(struct backend_ops *ops)
 {
     ops->softmax_fwd = fast_softmax_fwd;
@@ -289,4 +338,6 @@ void fast_loss_entries(struct backend_ops *ops)
     ops->multibox_scratch = fast_multibox_scratch;
     ops->multibox_fwd = fast_multibox_fwd;
     ops->multibox_bwd = fast_multibox_bwd;
+    ops->multibox_detect = fast_multibox_detect;
+    ops->multibox_detect_scratch = fast_multibox_detect_scratch;
 }

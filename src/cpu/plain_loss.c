@@ -1,6 +1,6 @@
 /*
  * plain_loss.c - reference loops of softmax, softmax with cross-entropy, smooth L1 (Girshick 2015,
- * Eq. 3), and the MultiBox loss, which is det/multibox.h for each image in turn.
+ * Eq. 3), and the MultiBox loss and detections, which are det/multibox.h for each image in turn.
  */
 #include "plain.h"
 
@@ -219,6 +219,28 @@ static void plain_multibox_bwd(struct backend *be, const struct multibox_desc *d
     }
 }
 
+static size_t plain_multibox_detect_scratch(struct backend *be,
+                                            const struct multibox_detect_desc *d, int n)
+{
+    (void)be, (void)n;
+    return multibox_detect_bytes(d);
+}
+
+static void plain_multibox_detect(struct backend *be, const struct multibox_detect_desc *d,
+                                  struct view priors, struct view loc, struct view conf,
+                                  struct view arm_loc, struct view arm_conf, struct view found,
+                                  void *scratch)
+{
+    (void)be, (void)priors; /* d has them too */
+    for (int n = 0; n < loc.n; n++) {
+        const struct multibox_input in = {.loc = view_at(loc, n, 0),
+                                          .conf = view_at(conf, n, 0),
+                                          .arm_loc = arm_loc.p ? view_at(arm_loc, n, 0) : NULL,
+                                          .arm_conf = arm_conf.p ? view_at(arm_conf, n, 0) : NULL};
+        multibox_detect(d, &in, view_at(found, n * d->keep, 0), scratch);
+    }
+}
+
 void plain_loss_entries(struct backend_ops *ops)
 {
     ops->softmax_fwd = plain_softmax_fwd;
@@ -230,4 +252,6 @@ void plain_loss_entries(struct backend_ops *ops)
     ops->multibox_fwd = plain_multibox_fwd;
     ops->multibox_scratch = plain_multibox_scratch;
     ops->multibox_bwd = plain_multibox_bwd;
+    ops->multibox_detect = plain_multibox_detect;
+    ops->multibox_detect_scratch = plain_multibox_detect_scratch;
 }

@@ -20,6 +20,10 @@ struct detection {
     int mask;     /* its place in the list's masks, from 1; 0: none */
 };
 
+/* As a row of numbers: x0 y0 x1 y1 score class. In a list of rows a score of 0 ends those in use.
+ */
+enum { FOUND_ROW = 6 };
+
 struct det_list {
     struct detection *v;
     int n, cap;

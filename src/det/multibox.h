@@ -7,6 +7,8 @@
 
 #include "detection.h"
 
+#include <stddef.h>
+
 struct multibox_desc {
     const struct box *priors; /* [n_priors], parts of the picture; borrowed */
     int n_priors;
@@ -45,5 +47,31 @@ struct multibox_output {
 /* From in->loc, in->conf and the match rows, times gain / max(1, positives of the batch). */
 void multibox_grad(const struct multibox_desc *d, const struct multibox_input *in,
                    const real *match, real gain, real positives, const struct multibox_output *out);
+
+/* ---- detections ---- */
+
+struct multibox_detect_desc {
+    const struct box *priors; /* [n_priors]; borrowed */
+    int n_priors;
+    int n_classes;      /* with background at 0 */
+    real arm_threshold; /* with arm_conf: a prior whose P(object) is less is background: 0.01 */
+    real variance[4];
+    real min_score; /* a detection's is over it */
+    real iou;       /* a box that overlaps a better one of its class by more is dropped */
+    int top_k;      /* of each class before that, 1 or more */
+    int keep;       /* rows of the result, 1 or more */
+};
+
+/* Of one call. Priors times classes fit an int. */
+size_t multibox_detect_bytes(const struct multibox_detect_desc *d);
+
+/*
+ * One image's outputs, of which truth is not read, to rows of FOUND_ROW, best first: boxes in parts
+ * of the input, classes from 0. Of equal scores the earlier prior's is better, then the smaller
+ * class's. Nothing comes of numbers that are not finite. Additions, multiplications and divisions
+ * of floats in a fixed order, so that each device's result is the same to the bit.
+ */
+void multibox_detect(const struct multibox_detect_desc *d, const struct multibox_input *in,
+                     real *found, void *scratch);
 
 #endif

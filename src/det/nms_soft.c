@@ -1,20 +1,17 @@
 /*
- * nms_soft.c - linear soft-NMS (Bodla et al. 2017, Eq. 3) on what the greedy thinning left: classes
- * are runs of the sorted list that are thinned in place.
+ * nms_soft.c - linear soft-NMS (Bodla et al. 2017, Eq. 3) on what the greedy thinning left, class
+ * by class, in place: the best of the rest is fixed, the others decay, and so on. A detection's
+ * place in the list, which breaks ties, waits in `mask`: there are no masks yet.
  */
-#include "nms_soft.h"
-
 #include "box.h"
+#include "nms.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool better(const struct nms_entry *a, const struct nms_entry *b)
+static bool better(const struct detection *a, const struct detection *b)
 {
-    if (a->d.score != b->d.score) {
-        return a->d.score > b->d.score;
-    }
-    return a->box != b->box ? a->box < b->box : a->d.class_id < b->d.class_id;
+    return a->score != b->score ? a->score > b->score : a->mask < b->mask;
 }
 
 static int compare_score(const void *a, const void *b)
@@ -24,33 +21,37 @@ static int compare_score(const void *a, const void *b)
 
 static int compare_class(const void *va, const void *vb)
 {
-    const struct nms_entry *a = va, *b = vb;
+    const struct detection *a = va, *b = vb;
 
-    if (a->d.class_id != b->d.class_id) {
-        return a->d.class_id < b->d.class_id ? -1 : 1;
+    if (a->class_id != b->class_id) {
+        return a->class_id < b->class_id ? -1 : 1;
     }
     return compare_score(va, vb);
 }
 
-static void swap(struct nms_entry *a, struct nms_entry *b)
+static void swap(struct detection *a, struct detection *b)
 {
-    const struct nms_entry t = *a;
+    const struct detection t = *a;
 
     *a = *b;
     *b = t;
 }
 
-/* Lowers the scores of v[from..n-1] by their overlap with the box before them; those that fall
- * under min_score are dropped. Returns the new n. */
-static int decay(struct nms_entry *v, int from, int n, const struct nms_desc *d)
-{
-    for (int i = from; i < n;) {
-        const real overlap = box_iou(&v[from - 1].d.box, &v[i].d.box);
+struct softening {
+    real from, min_score;
+};
 
-        if (overlap > d->soft) {
-            v[i].d.score *= 1 - overlap;
+/* Lowers the scores of v[at..n-1] by their overlap with the box before them; those that fall under
+ * min_score are dropped. Returns the new n. */
+static int decay(const struct softening *s, struct detection *v, int at, int n)
+{
+    for (int i = at; i < n;) {
+        const real overlap = box_iou(&v[at - 1].box, &v[i].box);
+
+        if (overlap > s->from) {
+            v[i].score *= 1 - overlap;
         }
-        if (v[i].d.score < d->min_score) {
+        if (v[i].score < s->min_score) {
             swap(&v[i], &v[--n]);
         } else {
             i++;
@@ -59,8 +60,7 @@ static int decay(struct nms_entry *v, int from, int n, const struct nms_desc *d)
     return n;
 }
 
-/* One class: the best of the rest is fixed, the others decay, and so on. */
-static int thin_class(struct nms_entry *v, int n, const struct nms_desc *d)
+static int soften_class(const struct softening *s, struct detection *v, int n)
 {
     for (int i = 0; i < n; i++) {
         int best = i;
@@ -68,33 +68,40 @@ static int thin_class(struct nms_entry *v, int n, const struct nms_desc *d)
             best = better(&v[k], &v[best]) ? k : best;
         }
         swap(&v[i], &v[best]);
-        n = decay(v, i + 1, n, d);
+        n = decay(s, v, i + 1, n);
     }
     return n;
 }
 
-/* Where the run of v[from]'s class ends. */
-static int class_end(const struct nms_entry *v, int from, int n)
+/* Where the run of v[at]'s class ends. */
+static int class_end(const struct detection *v, int at, int n)
 {
-    int end = from;
+    int end = at;
 
-    while (end < n && v[end].d.class_id == v[from].d.class_id) {
+    while (end < n && v[end].class_id == v[at].class_id) {
         end++;
     }
     return end;
 }
 
-int nms_thin_soft(struct nms_entry *v, int n, const struct nms_desc *d)
+int nms_soften(struct detection *v, int n, real from, real min_score)
 {
+    const struct softening s = {from, min_score};
     int kept = 0;
 
+    for (int i = 0; i < n; i++) {
+        v[i].mask = i;
+    }
     qsort(v, (size_t)n, sizeof *v, compare_class);
     for (int i = 0; i < n;) {
-        const int end = class_end(v, i, n), m = thin_class(v + i, end - i, d);
+        const int end = class_end(v, i, n), m = soften_class(&s, v + i, end - i);
         memmove(v + kept, v + i, (size_t)m * sizeof *v);
         kept += m;
         i = end;
     }
     qsort(v, (size_t)kept, sizeof *v, compare_score);
+    for (int i = 0; i < kept; i++) {
+        v[i].mask = 0;
+    }
     return kept;
 }

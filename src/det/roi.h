@@ -17,9 +17,9 @@
 
 enum { ROI_MAX_LEVELS = 8 };
 
-/* Of a row of RoIs: x0 y0 x1 y1 score. Of detections: a class from 0 more. Of what a RoI is to
- * learn: label (-1: not counted, 0: background), row of truth, four targets. */
-enum { ROI_ROW = 5, FOUND_ROW = 6, MATCH_ROW = 6 };
+/* Of a row of RoIs: x0 y0 x1 y1 score. Of what a RoI is to learn: label (-1: not counted, 0:
+ * background), row of truth, four targets. */
+enum { ROI_ROW = 5, MATCH_ROW = 6 };
 
 struct anchors {
     const struct box *box;       /* all levels, one behind the other; borrowed */

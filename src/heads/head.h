@@ -7,7 +7,7 @@
 #define VOV_HEAD_H
 
 #include "blocks/section.h"
-#include "det/nms.h"
+#include "det/detection.h"
 
 enum { HEAD_MAX_OUT = 8, HEAD_MAX_LOSS = 8 };
 
@@ -15,24 +15,29 @@ struct head_type {
     const char *name; /* "refinedet" */
     bool detects;     /* decode() gives boxes; else out[0] is class probabilities */
 
-    /* Host copies of out[], dense, laid out as the whole batch (out[]'s n may be a multiple of its
-     * size: rows of each image) but read at one image's place only; that image's detections, boxes
-     * in parts of the input (0..1), sorted by score. min_score: lower scores are not wanted (0: the
-     * head's own threshold). */
+    /* Host copies of out[] where `decodes` says so, dense, laid out as the whole batch (out[]'s n
+     * may be a multiple of its size: rows of each image) but read at one image's place only; that
+     * image's detections, boxes in parts of the input (0..1), sorted by score. min_score: lower
+     * scores are not wanted (0: the head's own threshold). */
     enum vov_status (*decode)(const struct head *h, const real *const *out, int image,
                               double min_score, struct det_list *dets, struct err *err);
+};
+
+/* What is done to the detections of a head whose boxes may be thinned out further. */
+struct thinning {
+    real min_score; /* none is under it */
+    real soft;      /* linear soft-NMS from this overlap on; 0: off. May be changed between runs */
 };
 
 struct head {
     const struct head_type *type;
     void *attr; /* the head's own, in the graph's memory */
     int classes;
-    /* How its detections are thinned out, which may be changed between runs. Its min_score is the
-     * head's own threshold. NULL: not in that way. */
-    struct nms_desc *nms;
+    struct thinning *thin; /* in the graph's memory; NULL: it has nothing to be thinned further */
     int mask_side; /* numbers along a side of the masks that decode() gives; 0: it gives none */
     struct tensor *out[HEAD_MAX_OUT];
     int n_out;
+    unsigned decodes; /* bit i: decode() reads out[i] */
 
     /* In graphs of both kinds, of a head that wants to know where in the input the picture lies,
      * else NULL: an input [n, 4, 1, 1], x0 y0 x1 y1 in parts of the input as truth has them. What

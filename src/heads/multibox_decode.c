@@ -1,104 +1,62 @@
 /*
- * multibox_decode.c - from logits of classes and a head's way to a box to detections. One division
- * and one exp() for each class of a prior at most, and none for most priors of a net that has
- * learned; nms.h remembers no more scores than the result can need.
+ * multibox_decode.c - the rows that the graph found as detections: those of the scores that are
+ * asked for, softened where the head says so. There are few, so this is done on the host.
  */
 #include "multibox_head.h"
 
 #include "base/mem.h"
+#include "ops/ops.h"
 
-#include <math.h>
-
-struct decoding {
-    const struct multibox_decoder *of;
-    double log_least;
-    struct nms *nms;
-    struct box *boxes; /* [priors] */
-    double *e;         /* [classes]: exp(logit - the largest) */
-};
-
-/* The largest of n logits, or NaN when the first is. */
-static double largest(const real *conf, int n)
+/* Rows of a score over `least`, which come first. */
+static int rows_over(const real *found, int most, real least)
 {
-    real most = conf[0];
+    int n = 0;
 
-    for (int c = 1; c < n; c++) {
-        most = conf[c] > most ? conf[c] : most;
+    while (n < most && found[n * FOUND_ROW + 4] > least) {
+        n++;
     }
-    return (double)most;
+    return n;
 }
 
-/* Logits of classes that are likely enough lie over log(least) + log(sum of all exp(logit)), and
- * that sum is no less than the background's part of it, so that most priors are done with before
- * any exp(). NaN passes no comparison. False: out of memory. */
-static bool add_classes(const struct decoding *d, int prior)
+enum vov_status multibox_decode(const struct head *h, const real *const *out, int image,
+                                double min_score, struct det_list *dets, struct err *err)
 {
-    const int n_classes = d->of->n_classes;
-    const real *conf = d->of->conf + (size_t)prior * (size_t)n_classes;
-    const real *floors = nms_floors(d->nms);
-    const double of_classes = largest(conf + 1, n_classes - 1);
-    double *restrict e = d->e;
+    const int rows = h->out[h->n_out - 1]->shape.n / h->out[0]->shape.n, before = dets->n;
+    const real *found = out[h->n_out - 1] + (size_t)image * (size_t)rows * FOUND_ROW;
+    const real least =
+        min_score > (double)h->thin->min_score ? (real)min_score : h->thin->min_score;
+    const int n = rows_over(found, rows, least);
 
-    if (!(of_classes > d->log_least + (double)conf[0])) {
-        return true;
-    }
-    const double most = (double)conf[0] > of_classes ? (double)conf[0] : of_classes;
-    double sum = 0;
-    for (int c = 0; c < n_classes; c++) {
-        e[c] = exp((double)conf[c] - most);
-        sum += e[c];
-    }
-    /* A division for those only that may stand; the factor is more than rounding can be. */
-    const double floor_logit = d->log_least + log(sum) + most, part = sum * (1 - 1e-6);
-    for (int c = 1; c < n_classes; c++) {
-        if (e[c] >= (double)floors[c - 1] * part && (double)conf[c] > floor_logit &&
-            !nms_add(d->nms, prior, c - 1, (real)(e[c] / sum))) {
-            return false;
+    for (int i = 0; i < n; i++) {
+        const real *row = found + (size_t)i * FOUND_ROW;
+        const struct detection d = {
+            .box = {row[0], row[1], row[2], row[3]}, .score = row[4], .class_id = (int)row[5]};
+        if (!det_add(dets, d)) {
+            dets->n = before;
+            return err_nomem(err, sizeof d);
         }
     }
-    return true;
-}
-
-static bool is_finite_box(const struct box *b)
-{
-    return isfinite(b->x0) && isfinite(b->y0) && isfinite(b->x1) && isfinite(b->y1);
-}
-
-static enum vov_status add_priors(const struct decoding *d, struct err *err)
-{
-    const struct multibox_decoder *of = d->of;
-
-    for (int i = 0; i < of->n_priors; i++) {
-        if (of->box(of->head, i, &d->boxes[i]) && is_finite_box(&d->boxes[i]) &&
-            !add_classes(d, i)) {
-            return err_nomem(err, (size_t)of->n_priors * sizeof(struct detection));
-        }
+    if (h->thin->soft > 0) {
+        dets->n = before + nms_soften(dets->v + before, n, h->thin->soft, least);
     }
     return VOV_OK;
 }
 
-enum vov_status multibox_decode(const struct multibox_decoder *of, double min_score,
-                                struct det_list *dets, struct err *err)
+enum vov_status multibox_found(struct builder *b, const struct multibox_detect_desc *d,
+                               struct tensor *const *in, int n_in, double soft, struct err *err)
 {
-    struct nms_desc desc = of->nms;
-    const double own = (double)desc.min_score, least = min_score > own ? min_score : own;
-    struct decoding d = {.of = of,
-                         .log_least = log(least),
-                         .boxes = mem_alloc((size_t)of->n_priors, sizeof *d.boxes),
-                         .e = mem_alloc((size_t)of->n_classes, sizeof *d.e)};
+    struct head *h = b->head;
+    const struct multibox_detect_attr a = {*d};
+    struct tensor *found = NULL;
 
-    desc.min_score = (real)least;
-    enum vov_status status = d.e && d.boxes
-                                 ? nms_open(&desc, of->n_classes - 1, d.boxes, &d.nms, err)
-                                 : err_nomem(err, (size_t)of->n_priors * sizeof *d.boxes);
-    if (status == VOV_OK) {
-        status = add_priors(&d, err);
+    TRY(build_op(b, &(struct brick){&op_multibox_detect, "found", &a}, in, n_in, &found, err));
+    found->flags |= T_KEEP;
+    h->decodes = 1u << h->n_out;
+    h->out[h->n_out++] = found;
+    h->thin = arena_alloc(&b->graph->mem, sizeof *h->thin);
+    if (h->thin == NULL) {
+        return err_nomem(err, sizeof *h->thin);
     }
-    if (status == VOV_OK) {
-        status = nms_finish(d.nms, dets, err);
-    }
-    nms_close(d.nms);
-    mem_free(d.boxes);
-    mem_free(d.e);
-    return status;
+    *h->thin = (struct thinning){d->min_score, (real)soft};
+    return VOV_OK;
 }

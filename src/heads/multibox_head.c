@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum vov_status multibox_check(const struct builder *b, struct err *err)
 {
@@ -33,14 +34,24 @@ struct multibox_desc multibox_loss_desc(const struct multibox_keys *k, int class
     };
 }
 
-struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys *k)
+struct multibox_detect_desc multibox_detect_of(const struct builder *b,
+                                               const struct multibox_keys *k,
+                                               const struct multibox_desc *loss)
 {
-    return (struct nms_desc){
-        .iou = (real)(k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh),
-        .min_score = (real)(k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh),
+    const double conf = k->conf_thresh > 0 ? k->conf_thresh : b->net->conf_thresh;
+    const double iou = k->nms_thresh > 0 ? k->nms_thresh : b->net->nms_thresh;
+    struct multibox_detect_desc d = {
+        .priors = loss->priors,
+        .n_priors = loss->n_priors,
+        .n_classes = loss->n_classes,
+        .min_score = (real)conf,
+        .iou = (real)iou,
         .top_k = k->top_k,
         .keep = k->keep_top_k,
     };
+
+    memcpy(d.variance, loss->variance, sizeof d.variance);
+    return d;
 }
 
 enum vov_status multibox_level(const struct builder *b, const char *key, const char *name,

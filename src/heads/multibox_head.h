@@ -55,10 +55,12 @@ struct multibox_keys {
             "detections of a picture"                                                              \
     }
 
-/* The loss without its priors, and how detections are chosen, soft-NMS off. classes: of the
- * loss, background included. */
+/* The loss without its priors. classes: background included. */
 struct multibox_desc multibox_loss_desc(const struct multibox_keys *k, int classes);
-struct nms_desc multibox_nms(const struct builder *b, const struct multibox_keys *k);
+/* How detections are chosen with the priors and classes of that loss. */
+struct multibox_detect_desc multibox_detect_of(const struct builder *b,
+                                               const struct multibox_keys *k,
+                                               const struct multibox_desc *loss);
 
 /* VOV_ECFG where the section cannot stand here: no classes in [net], or a second head. */
 enum vov_status multibox_check(const struct builder *b, struct err *err);
@@ -90,19 +92,13 @@ enum vov_status multibox_truth(struct builder *b, struct err *err);
 enum vov_status multibox_loss(struct builder *b, const char *name, const struct multibox_desc *d,
                               struct tensor *const *in, int n_in, struct err *err);
 
-/* One picture's outputs, and what a head does with them. */
-struct multibox_decoder {
-    int n_priors, n_classes; /* the background, class 0, counted */
-    const real *conf;        /* [priors, classes] logits */
-    struct nms_desc nms;
-    /* The box of a prior; false: it is background. */
-    bool (*box)(const void *head, int prior, struct box *box);
-    const void *head;
-};
+/* Of an inference graph: adds what is found as a further output of the head, and the thinning,
+ * soft- NMS from an overlap of `soft` on. in: loc, conf and, of an ODM, loc and conf of the ARM. */
+enum vov_status multibox_found(struct builder *b, const struct multibox_detect_desc *d,
+                               struct tensor *const *in, int n_in, double soft, struct err *err);
 
-/* Adds the detections whose probability is over both thresholds, thinned out, none of them from
- * numbers that are not finite. */
-enum vov_status multibox_decode(const struct multibox_decoder *d, double min_score,
-                                struct det_list *dets, struct err *err);
+/* head_type.decode of the heads whose last output that is. */
+enum vov_status multibox_decode(const struct head *h, const real *const *out, int image,
+                                double min_score, struct det_list *dets, struct err *err);
 
 #endif

@@ -4,12 +4,12 @@
  * object detection module (ODM) looks at the transfer connection blocks ([tcb]) of the same levels
  * and classifies the boxes that the ARM refined. All channels are derived.
  */
-#include "refinedet.h"
-
 #include "blocks/net.h"
 #include "multibox_head.h"
 
 #include <stdio.h>
+
+enum { REFINEDET_ARM_LOC, REFINEDET_ARM_CONF, REFINEDET_ODM_LOC, REFINEDET_ODM_CONF };
 
 struct refinedet_keys {
     struct name_list arm, odm;
@@ -44,7 +44,7 @@ static const struct key_spec refinedet_table[] = {
 #undef AT
 
 static const struct head_type head_refinedet = {
-    .name = "refinedet", .detects = true, .decode = refinedet_decode};
+    .name = "refinedet", .detects = true, .decode = multibox_decode};
 
 struct levels {
     struct tensor *arm[MULTIBOX_MAX_LEVELS], *odm[MULTIBOX_MAX_LEVELS];
@@ -108,24 +108,20 @@ static enum vov_status find_levels(const struct builder *b, const struct refined
     return VOV_OK;
 }
 
-static enum vov_status make_attr(struct builder *b, const struct refinedet_keys *k,
-                                 const struct levels *l, struct refinedet **out, struct err *err)
-{
-    struct refinedet *r = arena_alloc(&b->graph->mem, sizeof *r);
+/* Of one set of priors. */
+struct descs {
+    struct multibox_desc arm, odm;
+};
 
-    if (r == NULL) {
-        return err_nomem(err, sizeof *r);
-    }
-    *r = (struct refinedet){.arm = multibox_loss_desc(&k->multibox, 2),
-                            .arm_thresh = k->arm_thresh,
-                            .nms = multibox_nms(b, &k->multibox)};
-    r->nms.soft = (real)k->soft_nms;
-    TRY(multibox_priors(b, &(struct multibox_levels){l->arm, l->prior, l->n}, &r->arm, err));
-    r->odm = r->arm;
-    r->odm.n_classes = b->net->classes + 1;
-    r->odm.arm_threshold = (real)k->arm_thresh;
-    r->arm.objectness = true;
-    *out = r;
+static enum vov_status make_descs(struct builder *b, const struct refinedet_keys *k,
+                                  const struct levels *l, struct descs *d, struct err *err)
+{
+    d->arm = multibox_loss_desc(&k->multibox, 2);
+    TRY(multibox_priors(b, &(struct multibox_levels){l->arm, l->prior, l->n}, &d->arm, err));
+    d->odm = d->arm;
+    d->odm.n_classes = b->net->classes + 1;
+    d->odm.arm_threshold = (real)k->arm_thresh;
+    d->arm.objectness = true;
     return VOV_OK;
 }
 
@@ -146,7 +142,7 @@ static enum vov_status add_inter(struct builder *b, const struct refinedet_keys 
     return VOV_OK;
 }
 
-static enum vov_status add_losses(struct builder *b, const struct refinedet *r, struct err *err)
+static enum vov_status add_losses(struct builder *b, const struct descs *d, struct err *err)
 {
     struct head *h = b->head;
 
@@ -154,8 +150,8 @@ static enum vov_status add_losses(struct builder *b, const struct refinedet *r, 
     struct tensor *const arm[] = {h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF], h->truth};
     struct tensor *const odm[] = {h->out[REFINEDET_ODM_LOC], h->out[REFINEDET_ODM_CONF], h->truth,
                                   h->out[REFINEDET_ARM_LOC], h->out[REFINEDET_ARM_CONF]};
-    TRY(multibox_loss(b, "arm_loss", &r->arm, arm, 3, err));
-    TRY(multibox_loss(b, "odm_loss", &r->odm, odm, 5, err));
+    TRY(multibox_loss(b, "arm_loss", &d->arm, arm, 3, err));
+    TRY(multibox_loss(b, "odm_loss", &d->odm, odm, 5, err));
     h->part[0] = "arm_loc";
     h->part[1] = "arm_conf";
     h->part[3] = "odm_loc";
@@ -180,26 +176,36 @@ static enum vov_status predict(struct builder *b, const struct levels *l, int n_
                             &out[REFINEDET_ODM_CONF], err);
 }
 
+static enum vov_status add_found(struct builder *b, const struct refinedet_keys *k,
+                                 const struct multibox_desc *odm, struct err *err)
+{
+    struct tensor *const *out = b->head->out;
+    struct tensor *const in[] = {out[REFINEDET_ODM_LOC], out[REFINEDET_ODM_CONF],
+                                 out[REFINEDET_ARM_LOC], out[REFINEDET_ARM_CONF]};
+    struct multibox_detect_desc d = multibox_detect_of(b, &k->multibox, odm);
+
+    d.arm_threshold = odm->arm_threshold;
+    return multibox_found(b, &d, in, 4, k->soft_nms, err);
+}
+
 static enum vov_status refinedet_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct refinedet_keys *k = keys;
     struct head *h = b->head;
     struct levels l;
-    struct refinedet *r = NULL;
+    struct descs d;
 
     TRY(check_keys(b, k, err));
     TRY(find_levels(b, k, &l, err));
-    TRY(make_attr(b, k, &l, &r, err));
+    TRY(make_descs(b, k, &l, &d, err));
     h->type = &head_refinedet;
-    h->attr = r;
-    h->nms = &r->nms;
     h->classes = b->net->classes;
     h->n_out = 4;
     TRY(add_inter(b, k, "arm", l.arm, l.n, err));
     TRY(add_inter(b, k, "odm", l.odm, l.n, err));
-    TRY(predict(b, &l, r->odm.n_classes, err));
+    TRY(predict(b, &l, d.odm.n_classes, err));
     b->cur = h->out[REFINEDET_ODM_CONF];
-    return b->graph->training ? add_losses(b, r, err) : VOV_OK;
+    return b->graph->training ? add_losses(b, &d, err) : add_found(b, k, &d.odm, err);
 }
 
 extern const struct section_type section_refinedet;

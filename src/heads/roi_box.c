@@ -182,6 +182,7 @@ static enum vov_status add_detections(struct builder *b, const struct roi_box_ke
     r->take = k->keep;
     h->out[RCNN_FOUND] = r->rois;
     h->n_out = 1;
+    h->decodes = 1u << RCNN_FOUND;
     return VOV_OK;
 }
 

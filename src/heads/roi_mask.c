@@ -70,6 +70,7 @@ static enum vov_status add_masks(struct builder *b, const struct rcnn *r, struct
     b->cur->flags |= T_KEEP;
     h->out[RCNN_MASKS] = b->cur;
     h->n_out = 2;
+    h->decodes |= 1u << RCNN_MASKS;
     h->mask_side = x->shape.h;
     return VOV_OK;
 }

@@ -5,7 +5,6 @@
  * one between this size and the next, 2:1, 1:2, 3:1, 1:3.
  */
 #include "blocks/net.h"
-#include "det/coder.h"
 #include "multibox_head.h"
 #include "ops/ops.h"
 
@@ -46,42 +45,8 @@ static const struct key_spec ssd_table[] = {
 };
 #undef AT
 
-/* The head's attr. */
-struct ssd {
-    struct multibox_desc d; /* priors in the graph's memory */
-    struct nms_desc nms;
-};
-
-struct ssd_boxes {
-    const struct multibox_desc *d;
-    const real *loc; /* [priors, 4] */
-};
-
-static bool ssd_box(const void *head, int prior, struct box *box)
-{
-    const struct ssd_boxes *s = head;
-
-    *box = box_decode(&s->d->priors[prior], s->loc + (size_t)prior * 4, s->d->variance);
-    return true;
-}
-
-static enum vov_status ssd_decode(const struct head *h, const real *const *out, int image,
-                                  double min_score, struct det_list *dets, struct err *err)
-{
-    const struct ssd *s = h->attr;
-    const size_t first = (size_t)image * (size_t)s->d.n_priors;
-    const struct ssd_boxes boxes = {&s->d, out[SSD_LOC] + first * 4};
-    const struct multibox_decoder d = {.n_priors = s->d.n_priors,
-                                       .n_classes = s->d.n_classes,
-                                       .conf = out[SSD_CONF] + first * (size_t)s->d.n_classes,
-                                       .nms = s->nms,
-                                       .box = ssd_box,
-                                       .head = &boxes};
-
-    return multibox_decode(&d, min_score, dets, err);
-}
-
-static const struct head_type head_ssd = {.name = "ssd", .detects = true, .decode = ssd_decode};
+static const struct head_type head_ssd = {
+    .name = "ssd", .detects = true, .decode = multibox_decode};
 
 struct levels {
     struct tensor *map[MULTIBOX_MAX_LEVELS];
@@ -166,54 +131,42 @@ static enum vov_status add_l2norms(struct builder *b, double scale, struct level
     return VOV_OK;
 }
 
-static enum vov_status make_attr(struct builder *b, const struct ssd_keys *k,
-                                 const struct multibox_levels *l, struct ssd **out, struct err *err)
-{
-    struct ssd *s = arena_alloc(&b->graph->mem, sizeof *s);
-
-    if (s == NULL) {
-        return err_nomem(err, sizeof *s);
-    }
-    *s = (struct ssd){.d = multibox_loss_desc(&k->multibox, b->net->classes + 1),
-                      .nms = multibox_nms(b, &k->multibox)};
-    *out = s;
-    return multibox_priors(b, l, &s->d, err);
-}
-
-static enum vov_status add_loss(struct builder *b, const struct ssd *s, struct err *err)
+static enum vov_status add_loss(struct builder *b, const struct multibox_desc *d, struct err *err)
 {
     struct head *h = b->head;
 
     TRY(multibox_truth(b, err));
     h->part[0] = "loc";
     h->part[1] = "conf";
-    return multibox_loss(b, "loss", &s->d,
+    return multibox_loss(b, "loss", d,
                          (struct tensor *[]){h->out[SSD_LOC], h->out[SSD_CONF], h->truth}, 3, err);
 }
 
 static enum vov_status ssd_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct ssd_keys *k = keys;
+    struct multibox_desc d = multibox_loss_desc(&k->multibox, b->net->classes + 1);
     struct head *h = b->head;
     struct levels l;
-    struct ssd *s = NULL;
 
     TRY(check_keys(b, k, err));
     TRY(find_levels(b, k, &l, err));
     TRY(add_l2norms(b, k->l2norm, &l, err));
     const struct multibox_levels levels = {l.map, l.prior, l.n};
-    TRY(make_attr(b, k, &levels, &s, err));
+    TRY(multibox_priors(b, &levels, &d, err));
     h->type = &head_ssd;
-    h->attr = s;
-    h->nms = &s->nms;
     h->classes = b->net->classes;
     h->n_out = 2;
     TRY(multibox_predict(b, &(struct predictor){"loc", 4, k->size, k->norm}, &levels,
                          &h->out[SSD_LOC], err));
-    TRY(multibox_predict(b, &(struct predictor){"conf", s->d.n_classes, k->size, k->norm}, &levels,
+    TRY(multibox_predict(b, &(struct predictor){"conf", d.n_classes, k->size, k->norm}, &levels,
                          &h->out[SSD_CONF], err));
     b->cur = h->out[SSD_CONF];
-    return b->graph->training ? add_loss(b, s, err) : VOV_OK;
+    if (b->graph->training) {
+        return add_loss(b, &d, err);
+    }
+    const struct multibox_detect_desc detect = multibox_detect_of(b, &k->multibox, &d);
+    return multibox_found(b, &detect, h->out, 2, 0, err);
 }
 
 extern const struct section_type section_ssd;

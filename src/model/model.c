@@ -350,10 +350,18 @@ enum vov_status model_build_text(const char *name, const char *text, size_t n,
     return ended(m, build(m, opt, errs));
 }
 
+static bool decodes(const struct head *h, int i)
+{
+    return (h->decodes >> i & 1) != 0;
+}
+
 /* Host copies of what a detector's decoder reads. */
 static enum vov_status take_outputs(struct model *m, struct err *err)
 {
     for (int i = 0; i < m->head.n_out; i++) {
+        if (!decodes(&m->head, i)) {
+            continue;
+        }
         const size_t n = shape_count(m->head.out[i]->shape);
 
         m->host_out[i] = mem_alloc(n, sizeof *m->host_out[i]);
@@ -519,7 +527,7 @@ static struct box box_back(struct box b, const struct model *m, const struct pla
 enum vov_status model_detect(struct model *m, int image, const struct placing *where, int width,
                              int height, double min_score, struct det_list *dets, struct err *err)
 {
-    const real *out[HEAD_MAX_OUT];
+    const real *out[HEAD_MAX_OUT] = {0};
     const int before = dets->n;
     int kept = before;
 
@@ -529,6 +537,9 @@ enum vov_status model_detect(struct model *m, int image, const struct placing *w
     }
     for (int i = 0; i < m->head.n_out; i++) {
         const struct tensor *t = m->head.out[i];
+        if (!decodes(&m->head, i)) {
+            continue;
+        }
         const int rows = t->shape.n / m->input->shape.n, first = image * rows;
         const size_t each = shape_count(t->shape) / (size_t)t->shape.n;
         exec_get_rows(&m->exec, t, first, rows, m->host_out[i] + (size_t)first * each);

@@ -121,6 +121,13 @@ struct multibox_attr {
 };
 extern const struct op_type op_multibox;
 
+/* in: loc, conf and, optionally, arm_loc and arm_conf, as above. out: what was found
+ * [n*keep,6,1,1]. No gradient. */
+struct multibox_detect_attr {
+    struct multibox_detect_desc d; /* the priors must live as long as the graph */
+};
+extern const struct op_type op_multibox_detect;
+
 /* in: maps of several levels, [n, a*k, h, w] each. out: [n, sum of h*w*a, k, 1], the levels one
  * behind the other, each in the order h, w, anchor. */
 struct prior_rows_attr {

@@ -1,9 +1,10 @@
 /*
  * test_device.c - a whole detector on the device that VOV_TEST_DEVICE names, beside the reference
  * loops: three steps of training give the same gradients and leave the same weights, inference
- * gives the same numbers, and all of it the same bits when it is done again. Skipped where no
- * device is named.
+ * gives the same numbers and what the host finds in them to the bit, and all of it the same bits
+ * when it is done again. Skipped where no device is named.
  */
+#include "net/detections.h"
 #include "net/scene.h"
 
 #include <math.h>
@@ -127,8 +128,44 @@ START_TEST(trains_alike)
 }
 END_TEST
 
-/* All outputs of the head, one behind the other. algorithm: of the first convolution, where it is
- * not NULL. */
+/* The numbers of one of the head's outputs, to be freed. */
+static real *output(const struct model *m, int i)
+{
+    real *v = calloc(shape_count(m->head.out[i]->shape), sizeof *v);
+
+    exec_get(&m->exec, m->head.out[i], v);
+    return v;
+}
+
+/* What was found is what the host finds in the other outputs, which are arm_loc, arm_conf, odm_loc
+ * and odm_conf. */
+static void check_found(const struct model *m)
+{
+    const struct multibox_detect_desc *d = detect_desc(m);
+    const size_t rows = (size_t)d->keep * FOUND_ROW;
+    real *out[5];
+
+    for (int i = 0; i < 5; i++) {
+        out[i] = output(m, i);
+    }
+    for (size_t image = 0; image < 2; image++) {
+        const size_t first = image * (size_t)d->n_priors;
+        const struct multibox_input in = {.arm_loc = out[0] + first * 4,
+                                          .arm_conf = out[1] + first * 2,
+                                          .loc = out[2] + first * 4,
+                                          .conf = out[3] + first * (size_t)d->n_classes};
+        real *want = detect_rows(d, &in);
+        ck_assert_msg(want[20 * FOUND_ROW + 4] > 0, "too little is found");
+        ck_assert_mem_eq(out[4] + image * rows, want, rows * sizeof *want);
+        free(want);
+    }
+    for (int i = 0; i < 5; i++) {
+        free(out[i]);
+    }
+}
+
+/* All outputs of the head but what was found, one behind the other. algorithm: of the first
+ * convolution, where it is not NULL. */
 static real *infer(const char *name, bool fold, const char *option, const char *algorithm,
                    size_t *count)
 {
@@ -150,15 +187,16 @@ static real *infer(const char *name, bool fold, const char *option, const char *
     ck_assert_msg(exec_forward(&m.exec, 0, &err) == VOV_OK, "%s", err.msg);
     const struct node *first = m.graph.nodes[0];
     ck_assert(algorithm == NULL || strcmp(first->type->algorithm(first, be), algorithm) == 0);
+    check_found(&m);
     *count = 0;
-    for (int i = 0; i < m.head.n_out; i++) {
-        *count += shape_count(m.head.out[i]->shape);
-    }
-    real *all = calloc(*count, sizeof *all);
-    size_t at = 0;
-    for (int i = 0; i < m.head.n_out; i++) {
-        exec_get(&m.exec, m.head.out[i], all + at);
-        at += shape_count(m.head.out[i]->shape);
+    real *all = NULL;
+    for (int i = 0; i < 4; i++) {
+        const size_t n = shape_count(m.head.out[i]->shape);
+        real *v = output(&m, i);
+        all = realloc(all, (*count + n) * sizeof *all);
+        memcpy(all + *count, v, n * sizeof *v);
+        *count += n;
+        free(v);
     }
     model_close(&m);
     backend_close(be);

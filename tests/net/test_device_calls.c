@@ -2,8 +2,8 @@
  * test_device_calls.c - what a step of training and a pass of inference ask of the CUDA libraries
  * once they have been recorded: a launch of each recording, the next batch on its way before
  * anybody waits, and one wait at the end. Nothing is allocated, made, freed or read in between.
- * Runs on the simulated GPU of tests/cudasim alone, which keeps a list of all calls; skipped
- * elsewhere.
+ * Then what was found in a picture is one copy: it is decoded and thinned out on the device. Runs
+ * on the simulated GPU of tests/cudasim alone, which keeps a list of all calls; skipped elsewhere.
  */
 #include "model/detector.h"
 #include "squares.h"
@@ -120,6 +120,21 @@ START_TEST(training_step)
 }
 END_TEST
 
+/* What was found in a picture, which takes one copy. */
+static void expect_one_copy(struct detector *d)
+{
+    struct det_list found = {0};
+    struct err err = {0};
+    struct part p = {sim.calls(), 0};
+
+    ck_assert(detector_get(d, 1, 64, 64, 0, &found, &err) == VOV_OK);
+    p.to = sim.calls();
+    ck_assert_int_gt(found.n, 0);
+    ck_assert_int_eq(count(p, "cudaMemcpyAsync"), 1);
+    ck_assert_int_eq(count(p, "cudaStreamSynchronize"), 1);
+    det_free(&found);
+}
+
 START_TEST(inference_pass)
 {
     struct backend *be;
@@ -141,6 +156,7 @@ START_TEST(inference_pass)
             ck_assert_int_eq(count(p, "cudaGraphLaunch"), 1);
             ck_assert_int_eq(count(p, "cudaStreamSynchronize"), 1);
             ck_assert(place(p, "cudaStreamSynchronize", false) > place(p, "cudaGraphLaunch", true));
+            expect_one_copy(&d);
         }
     }
     detector_close(&d);

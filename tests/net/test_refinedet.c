@@ -1,13 +1,12 @@
 /*
  * test_refinedet.c - the head of RefineDet: it learns two pictures and finds their boxes again; any
- * number of levels works; what the keys refuse; its decoder against one that follows the paper word
- * by word, and on numbers that no net should give.
+ * number of levels works; what the keys refuse; its detections against those by the paper's words,
+ * and of numbers that no net should give.
  */
 #include "data/image.h"
 #include "det/coder.h"
-#include "heads/refinedet.h"
+#include "net/detections.h"
 #include "net/scene.h"
-#include "ops/ops.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,15 +51,26 @@ START_TEST(pictures_without_boxes)
 }
 END_TEST
 
+/* In a training graph the losses know them, else what is found. */
+static const struct box *priors_of(const struct model *m, int *n)
+{
+    const struct node *loss = graph_find(&m->graph, "refinedet1/arm_loss");
+    const struct multibox_attr *a = loss != NULL ? loss->attr : NULL;
+
+    *n = a != NULL ? a->d.n_priors : detect_desc(m)->n_priors;
+    ck_assert_int_eq(m->head.n_out, a != NULL ? 4 : 5);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(m->head.out[i]->shape.c, *n);
+    }
+    return a != NULL ? a->d.priors : detect_desc(m)->priors;
+}
+
 static int n_priors(const struct model *m)
 {
-    const struct refinedet *r = m->head.attr;
+    int n;
 
-    ck_assert_int_eq(m->head.n_out, 4);
-    for (int i = 0; i < 4; i++) {
-        ck_assert_int_eq(m->head.out[i]->shape.c, r->odm.n_priors);
-    }
-    return r->odm.n_priors;
+    priors_of(m, &n);
+    return n;
 }
 
 START_TEST(any_number_of_levels)
@@ -99,10 +109,10 @@ START_TEST(priors_of_the_paper)
     struct model m;
 
     ck_assert_msg(model_build(want[_i].cfg, &opt, &m, &errs) == VOV_OK, "%s", errs.item[0].msg);
-    const struct refinedet *r = m.head.attr;
-    const struct box *p = r->arm.priors, *last = p + want[_i].priors - 3;
+    int n;
+    const struct box *p = priors_of(&m, &n), *last = p + want[_i].priors - 3;
     const double size = want[_i].size;
-    ck_assert_int_eq(n_priors(&m), want[_i].priors);
+    ck_assert_int_eq(n, want[_i].priors);
     ck_assert_double_eq_tol((double)p[0].x0 * size, 4 - 16, 1e-3);
     ck_assert_double_eq_tol((double)p[0].y1 * size, 4 + 16, 1e-3);
     ck_assert_double_eq_tol((double)(p[1].x1 - p[1].x0) * size, 32 * sqrt(2), 1e-3);
@@ -177,12 +187,10 @@ END_TEST
 enum { P = 300, C = 6, IMAGES = 2 };
 
 struct case_data {
-    struct refinedet r;
-    struct head h;
+    struct multibox_detect_desc d;
     struct box prior[P];
     real arm_loc[IMAGES * P * 4], arm_conf[IMAGES * P * 2];
     real odm_loc[IMAGES * P * 4], odm_conf[IMAGES * P * C];
-    const real *out[4];
     uint32_t state;
 };
 
@@ -209,25 +217,37 @@ static struct case_data *make_case(uint32_t seed)
         const double x = uniform(c, 0, 1), y = uniform(c, 0, 1), s = uniform(c, 0.05, 0.3);
         c->prior[p] = (struct box){(real)x, (real)y, (real)(x + s), (real)(y + s)};
     }
-    c->r.arm = (struct multibox_desc){.priors = c->prior,
-                                      .n_priors = P,
-                                      .n_classes = 2,
-                                      .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2}};
-    c->r.odm = c->r.arm;
-    c->r.odm.n_classes = C;
-    c->r.arm_thresh = 0.3;
-    c->r.nms =
-        (struct nms_desc){.iou = (real)0.45, .min_score = (real)0.2, .top_k = 40, .keep = 90};
-    c->h.attr = &c->r;
-    c->out[REFINEDET_ARM_LOC] = c->arm_loc;
-    c->out[REFINEDET_ARM_CONF] = c->arm_conf;
-    c->out[REFINEDET_ODM_LOC] = c->odm_loc;
-    c->out[REFINEDET_ODM_CONF] = c->odm_conf;
+    c->d = (struct multibox_detect_desc){.priors = c->prior,
+                                         .n_priors = P,
+                                         .n_classes = C,
+                                         .arm_threshold = (real)0.3,
+                                         .variance = {(real)0.1, (real)0.1, (real)0.2, (real)0.2},
+                                         .min_score = (real)0.2,
+                                         .iou = (real)0.45,
+                                         .top_k = 40,
+                                         .keep = 90};
     fill(c, c->arm_loc, IMAGES * P * 4, 2);
     fill(c, c->arm_conf, IMAGES * P * 2, 1.5);
     fill(c, c->odm_loc, IMAGES * P * 4, 2);
     fill(c, c->odm_conf, IMAGES * P * C, 2);
     return c;
+}
+
+/* Detections of one picture of it. */
+static void detect(const struct case_data *c, int image, struct det_list *dets)
+{
+    const size_t first = (size_t)image * P;
+    const struct multibox_input in = {.loc = c->odm_loc + first * 4,
+                                      .conf = c->odm_conf + first * C,
+                                      .arm_loc = c->arm_loc + first * 4,
+                                      .arm_conf = c->arm_conf + first * 2};
+    real *found = detect_rows(&c->d, &in);
+
+    for (int i = 0; i < c->d.keep && found[i * FOUND_ROW + 4] > 0; i++) {
+        const real *r = found + (ptrdiff_t)i * FOUND_ROW;
+        ck_assert(det_add(dets, (struct detection){{r[0], r[1], r[2], r[3]}, r[4], (int)r[5], 0}));
+    }
+    free(found);
 }
 
 /* Softmax of one row in full. */
@@ -243,9 +263,9 @@ static double probability(const real *x, int n, int k)
 
 static struct box twice_refined(const struct case_data *c, size_t row)
 {
-    const struct box once = box_decode(&c->prior[row % P], c->arm_loc + row * 4, c->r.arm.variance);
+    const struct box once = box_decode(&c->prior[row % P], c->arm_loc + row * 4, c->d.variance);
 
-    return box_decode(&once, c->odm_loc + row * 4, c->r.arm.variance);
+    return box_decode(&once, c->odm_loc + row * 4, c->d.variance);
 }
 
 static int falling(const void *a, const void *b)
@@ -263,7 +283,7 @@ static int reference_class(const struct case_data *c, int image, int k, double l
     int n = 0, kept = 0;
 
     for (size_t row = (size_t)image * P; row < (size_t)(image + 1) * P; row++) {
-        const bool alive = probability(c->arm_conf + row * 2, 2, 1) >= c->r.arm_thresh;
+        const bool alive = probability(c->arm_conf + row * 2, 2, 1) >= (double)c->d.arm_threshold;
         const double score = alive ? probability(c->odm_conf + row * C, C, k) : 0;
 
         if (score > least) {
@@ -271,10 +291,10 @@ static int reference_class(const struct case_data *c, int image, int k, double l
         }
     }
     qsort(all, (size_t)n, sizeof *all, falling);
-    for (int i = 0; i < n && i < c->r.nms.top_k; i++) {
+    for (int i = 0; i < n && i < c->d.top_k; i++) {
         bool covered = false;
         for (int j = 0; j < kept; j++) {
-            covered |= box_iou(&found[j].box, &all[i].box) > c->r.nms.iou;
+            covered |= box_iou(&found[j].box, &all[i].box) > c->d.iou;
         }
         if (!covered) {
             found[kept++] = all[i];
@@ -287,18 +307,17 @@ START_TEST(decodes_as_the_paper_says)
 {
     static struct detection want[P * C];
     const int image = _i % IMAGES;
-    const double min_score = _i % 3 == 0 ? 0.3 : 0;
     struct case_data *c = make_case((uint32_t)_i * 31 + 1);
     struct det_list got = {0};
-    struct err err = {0};
     int n = 0;
 
+    c->d.min_score = _i % 3 == 0 ? (real)0.3 : (real)0.2;
     for (int k = 1; k < C; k++) {
-        n += reference_class(c, image, k, min_score > 0 ? min_score : 0.2, want + n);
+        n += reference_class(c, image, k, (double)c->d.min_score, want + n);
     }
     qsort(want, (size_t)n, sizeof *want, falling);
-    n = n < c->r.nms.keep ? n : c->r.nms.keep;
-    ck_assert(refinedet_decode(&c->h, c->out, image, min_score, &got, &err) == VOV_OK);
+    n = n < c->d.keep ? n : c->d.keep;
+    detect(c, image, &got);
     ck_assert_int_gt(n, 20);
     ck_assert_int_eq(got.n, n);
     for (int i = 0; i < n; i++) {
@@ -311,25 +330,38 @@ START_TEST(decodes_as_the_paper_says)
 }
 END_TEST
 
-/* Soft-NMS lowers scores and drops nothing that stays over the threshold. */
+/* Soft-NMS lowers scores and drops nothing that stays over the threshold, nor anything that is not
+ * asked for. */
 START_TEST(softens)
 {
+    enum { CLASSES = 3, SOME = 84 * 3 };
     struct case_data *c = make_case(77);
-    struct det_list hard = {0}, soft = {0};
-    struct err err = {0};
+    const struct multibox_input in = {
+        .loc = c->odm_loc, .conf = c->odm_conf, .arm_loc = c->arm_loc, .arm_conf = c->arm_conf};
+    struct det_list hard = {0}, soft = {0}, good = {0};
+    struct model m;
     int lower = 0;
 
-    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &hard, &err) == VOV_OK);
-    c->r.nms.soft = (real)0.1;
-    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &soft, &err) == VOV_OK);
-    ck_assert(soft.n > 0 && soft.n <= hard.n);
+    open_text(&m, TINY("[refinedet]\narm=s3,s4,s5\nodm=p3,p4,p5\nsoft_nms=0.1\nconf_thresh=0.2\n"),
+              false);
+    ck_assert_int_eq(n_priors(&m), SOME);
+    ck_assert_int_eq(detect_desc(&m)->n_classes, CLASSES);
+    detect_outputs(&m, &in, 0, &soft);
+    detect_outputs(&m, &in, 0.5, &good);
+    m.head.thin->soft = 0;
+    detect_outputs(&m, &in, 0, &hard);
+    ck_assert(good.n > 0 && good.n < soft.n && soft.n <= hard.n);
     for (int i = 0; i < soft.n; i++) {
         ck_assert(soft.v[i].score >= (real)0.2);
+        ck_assert(i == 0 || soft.v[i].score <= soft.v[i - 1].score);
         lower += soft.v[i].score < hard.v[i].score;
     }
     ck_assert_int_gt(lower, 0);
+    ck_assert(good.v[good.n - 1].score >= (real)0.5);
+    model_close(&m);
     det_free(&hard);
     det_free(&soft);
+    det_free(&good);
     mem_free(c);
 }
 END_TEST
@@ -342,14 +374,13 @@ START_TEST(survives_wild_numbers)
     real *const block[] = {c->arm_loc, c->arm_conf, c->odm_loc, c->odm_conf};
     const int size[] = {P * 4, P * 2, P * 4, P * C};
     struct det_list got = {0};
-    struct err err = {0};
 
     for (int i = 0; i < size[_i]; i++) {
         if (uniform(c, 0, 1) < 0.5) {
             block[_i][i] = wild[(int)uniform(c, 0, 5)];
         }
     }
-    ck_assert(refinedet_decode(&c->h, c->out, 0, 0, &got, &err) == VOV_OK);
+    detect(c, 0, &got);
     for (int i = 0; i < got.n; i++) {
         const struct detection *d = &got.v[i];
 

@@ -5,6 +5,7 @@
  */
 #include "base/rng.h"
 #include "det/coder.h"
+#include "net/detections.h"
 #include "net/scene.h"
 
 #include <math.h>
@@ -49,7 +50,8 @@ START_TEST(numbers_of_priors)
     struct model m;
 
     open_file(&m, want[_i].cfg);
-    ck_assert_int_eq(m.head.n_out, 2);
+    ck_assert_int_eq(m.head.n_out, 3);
+    ck_assert_int_eq(m.head.out[2]->shape.n, 200);
     ck_assert_int_eq(m.head.out[0]->shape.c, want[_i].priors);
     ck_assert_int_eq(m.head.out[1]->shape.c, want[_i].priors);
     ck_assert_int_eq(m.head.out[1]->shape.h, 21);
@@ -65,14 +67,12 @@ static struct box prior_at(const struct model *m, int at)
     real *loc = calloc((size_t)n * 4, sizeof(real));
     real *conf = calloc((size_t)n * (size_t)classes, sizeof(real));
     struct det_list dets = {0};
-    struct err err = {0};
 
     for (int i = 0; i < n; i++) {
         conf[(size_t)i * (size_t)classes] = 50;
     }
     conf[(size_t)at * (size_t)classes + 1] = 100;
-    const real *const out[] = {loc, conf};
-    ck_assert(m->head.type->decode(&m->head, out, 0, 0.5, &dets, &err) == VOV_OK);
+    detect_outputs(m, &(struct multibox_input){.loc = loc, .conf = conf}, 0.5, &dets);
     ck_assert_int_eq(dets.n, 1);
     ck_assert_int_eq(dets.v[0].class_id, 0);
     const struct box b = dets.v[0].box;
@@ -137,7 +137,6 @@ START_TEST(decoder)
 {
     struct model m;
     struct det_list dets = {0};
-    struct err err = {0};
     struct rng r = rng_open(11, RNG_TEST, 0, 0);
 
     open_text(&m, TINY("[ssd]\nlevels=s5\nsizes=30,60\npriors=2\nnms_thresh=1\n"), false);
@@ -150,8 +149,8 @@ START_TEST(decoder)
     for (int i = 0; i < 2 * 8 * WIDE; i++) {
         conf[i] = (real)(rng_range(&r, -3, 3));
     }
-    const real *const out[] = {loc, conf};
-    ck_assert(m.head.type->decode(&m.head, out, 1, 0.2, &dets, &err) == VOV_OK);
+    const struct multibox_input second = {.loc = loc + n * 4, .conf = conf + n * WIDE};
+    detect_outputs(&m, &second, 0.2, &dets);
     int want = 0;
     for (int p = 0; p < n; p++) {
         const real *c = conf + (8 + p) * WIDE, *l = loc + (8 + p) * 4;
@@ -184,7 +183,6 @@ START_TEST(not_finite)
 {
     struct model m;
     struct det_list dets = {0};
-    struct err err = {0};
     real loc[8 * 4] = {0}, conf[8 * WIDE] = {0};
 
     open_text(&m, TINY("[ssd]\nlevels=s5\nsizes=30,60\npriors=2\n"), false);
@@ -192,8 +190,7 @@ START_TEST(not_finite)
         conf[i * WIDE + 1] = i % 2 == 0 ? 20 : (real)NAN;
         loc[i * 4 + OTHERS] = i % 2 == 0 ? (real)INFINITY : 0;
     }
-    ck_assert(m.head.type->decode(&m.head, (const real *const[]){loc, conf}, 0, 0, &dets, &err) ==
-              VOV_OK);
+    detect_outputs(&m, &(struct multibox_input){.loc = loc, .conf = conf}, 0, &dets);
     for (int i = 0; i < dets.n; i++) {
         ck_assert(isfinite(dets.v[i].box.x1) && isfinite(dets.v[i].score));
     }

@@ -139,7 +139,7 @@ static const struct {
     {"cfg/backbone/densenet121.cfg", 224, 7.3, 28.3},
     {"cfg/backbone/resnet101.cfg", 224, 9.2, 70.1},
     {"cfg/cifar/densenet40.cfg", 32, 1.3, 2.6},
-    {"cfg/detect/refinedet320-vovnet39.cfg", 320, 31.3, 164.5},
+    {"cfg/detect/refinedet320-vovnet39.cfg", 320, 31.4, 164.5},
     {"cfg/detect/refinedet320-resnet101.cfg", 320, 27.6, 223.1},
 };
 
