@@ -94,6 +94,55 @@ enum vov_status file_read(const char *path, size_t max, struct buf *out, struct 
     return status;
 }
 
+enum vov_status file_parts_open(const char *path, struct file_parts *f, struct err *err)
+{
+    struct stat st;
+    int fd;
+
+    *f = (struct file_parts){.fd = -1, .path = path};
+    TRY(open_plain(path, &fd, err));
+    if (fstat(fd, &st) != 0) {
+        const enum vov_status status = err_io(err, "read", path);
+        close(fd);
+        return status;
+    }
+    f->fd = fd;
+    f->n = (size_t)st.st_size;
+    return VOV_OK;
+}
+
+enum vov_status file_parts_read(const struct file_parts *f, size_t at, void *out, size_t n,
+                                struct err *err)
+{
+    char *to = out;
+
+    while (n > 0) {
+        const ssize_t got = pread(f->fd, to, n, (off_t)at);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return err_io(err, "read", f->path);
+        }
+        if (got == 0) {
+            return err_set(err, VOV_EIO, "cannot read %s: it ends at byte %zu, and had %zu bytes",
+                           f->path, at, f->n);
+        }
+        to += got;
+        at += (size_t)got;
+        n -= (size_t)got;
+    }
+    return VOV_OK;
+}
+
+void file_parts_close(struct file_parts *f)
+{
+    if (f->fd >= 0) {
+        close(f->fd);
+    }
+    *f = (struct file_parts){.fd = -1};
+}
+
 enum vov_status file_open(const char *path, FILE **f, struct err *err)
 {
     int fd;

@@ -12,6 +12,18 @@
 /* Appends the file to *out. Refuses more than max bytes and what is no plain file (VOV_EIO). */
 enum vov_status file_read(const char *path, size_t max, struct buf *out, struct err *err);
 
+/* A plain file that is read in parts, in any order and from any thread. */
+struct file_parts {
+    int fd;
+    const char *path; /* borrowed */
+    size_t n;         /* its bytes when it was opened */
+};
+enum vov_status file_parts_open(const char *path, struct file_parts *f, struct err *err);
+/* VOV_EIO also when it has become too short meanwhile. */
+enum vov_status file_parts_read(const struct file_parts *f, size_t at, void *out, size_t n,
+                                struct err *err);
+void file_parts_close(struct file_parts *f);
+
 /* A plain file for reading, closed by fclose. VOV_EIO also for folders, pipes and devices, which
  * could block for ever. */
 enum vov_status file_open(const char *path, FILE **f, struct err *err);

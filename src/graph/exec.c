@@ -196,39 +196,41 @@ void exec_set_gain(struct exec *e, double gain)
     tape_close(e->be, &e->both);
 }
 
-static void pack(struct exec *e)
+/* What the packed form has replaced. */
+static void discard(const struct exec *e, const struct node *n)
+{
+    const struct tensor *w = n->param[0];
+
+    if ((w->flags & T_SHARED) == 0) { /* else others read it */
+        e->be->ops->discard(e->be, w->val.p, shape_count(w->shape) * sizeof(real));
+    }
+}
+
+/* alone: nothing else reads weights. Each layer's are given back at once, so that the next ones'
+ * packed form can have their pages. */
+static void pack(struct exec *e, bool alone)
 {
     for (int i = 0; i < e->g->n_nodes; i++) {
         struct node *n = e->g->nodes[i];
         if (n->pack_bytes > 0) {
             n->packed = (char *)e->packs + n->pack_at;
             n->type->pack(n, e->be);
+            if (alone) {
+                discard(e, n);
+            }
         }
     }
     e->packed = true;
-}
-
-/* What the packed form has replaced. */
-static void discard(const struct exec *e)
-{
-    for (int i = 0; i < e->g->n_nodes; i++) {
-        const struct node *n = e->g->nodes[i];
-        if (n->pack_bytes > 0 && (n->param[0]->flags & T_SHARED) == 0) { /* else others read it */
-            e->be->ops->discard(e->be, n->param[0]->val.p,
-                                shape_count(n->param[0]->shape) * sizeof(real));
-        }
-    }
 }
 
 void exec_pack(struct exec *e)
 {
     struct exec *first = e->first != NULL ? e->first : e;
 
-    pack(first);
+    pack(first, first->second == NULL);
     if (first->second != NULL) {
-        pack(first->second); /* which may read weights as they are where the first does not */
-    } else {
-        discard(first);
+        pack(first->second,
+             false); /* which may read weights as they are where the first does not */
     }
 }
 

@@ -1,21 +1,22 @@
 /*
  * safetensors.c - reading. Nothing in the file is believed: each number of the header is held
- * against the size of the file before it is used. See safetensors_write.c for the checksum.
+ * against the size of the file before it is used. The numbers of a tensor are read when they are
+ * asked for: memory for a whole file costs more than reading it. See safetensors_write.c for the
+ * checksum.
  */
 #include "safetensors.h"
 
-#include "base/file.h"
 #include "base/json.h"
 #include "st_format.h"
 
 #include <cjson/cJSON.h>
-#include <endian.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t max_file = (size_t)1 << 35;
+enum { CHUNK = 1 << 16 }; /* bytes that are read at once, where they are not what is wanted */
+
 static const size_t max_header = 100000000; /* as the format's own library */
 
 static const struct {
@@ -64,9 +65,15 @@ static enum vov_status read_shape(const char *path, const json *shape, struct st
     return VOV_OK;
 }
 
-/* Where the bytes are: begin and end behind the header, of n_data bytes in all. */
-static enum vov_status read_place(const char *path, const json *j, const unsigned char *data,
-                                  size_t n_data, struct st_tensor *t, struct err *err)
+/* What lies behind the header. */
+struct data {
+    const struct file_parts *file;
+    size_t at, n;
+};
+
+/* Where the bytes are: begin and end in the data. */
+static enum vov_status read_place(const char *path, const json *j, const struct data *data,
+                                  struct st_tensor *t, struct err *err)
 {
     const json *offsets = json_get(j, "data_offsets");
     size_t begin, end;
@@ -75,13 +82,14 @@ static enum vov_status read_place(const char *path, const json *j, const unsigne
         return err_set(err, VOV_EFORMAT, "%s: tensor %s has no \"data_offsets\": [begin, end]",
                        path, t->name);
     }
-    if (end > n_data) {
+    if (end > data->n) {
         return err_set(err, VOV_EFORMAT,
                        "%s: tensor %s ends at byte %zu of the data, which has only %zu: the file "
                        "is cut off or damaged",
-                       path, t->name, end, n_data);
+                       path, t->name, end, data->n);
     }
-    t->bytes = data + begin;
+    t->file = data->file;
+    t->at = data->at + begin;
     t->n_bytes = end - begin;
     return VOV_OK;
 }
@@ -123,8 +131,8 @@ static enum vov_status read_meta(const char *path, const json *j, struct safeten
     return VOV_OK;
 }
 
-static enum vov_status read_tensor(const char *path, const json *j, const unsigned char *data,
-                                   size_t n_data, struct safetensors *st, struct err *err)
+static enum vov_status read_tensor(const char *path, const json *j, const struct data *data,
+                                   struct safetensors *st, struct err *err)
 {
     struct st_tensor *t = &st->tensor[st->n];
     t->name = arena_strdup(&st->mem, j->string);
@@ -135,7 +143,7 @@ static enum vov_status read_tensor(const char *path, const json *j, const unsign
         return err_set(err, VOV_EFORMAT, "%s: tensor %s is there twice", path, t->name);
     }
     TRY(read_shape(path, json_get(j, "shape"), t, err));
-    TRY(read_place(path, j, data, n_data, t, err));
+    TRY(read_place(path, j, data, t, err));
     TRY(read_dtype(path, j, t, err));
     if (!map_put(&st->by_name, t->name, t)) {
         return err_nomem(err, sizeof *t);
@@ -147,16 +155,16 @@ static enum vov_status read_tensor(const char *path, const json *j, const unsign
 static int by_place(const void *a, const void *b)
 {
     const struct st_tensor *const *x = a, *const *y = b;
-    const unsigned char *ends[2] = {(*x)->bytes + (*x)->n_bytes, (*y)->bytes + (*y)->n_bytes};
-    if ((*x)->bytes != (*y)->bytes) {
-        return (*x)->bytes < (*y)->bytes ? -1 : 1;
+    const size_t ends[2] = {(*x)->at + (*x)->n_bytes, (*y)->at + (*y)->n_bytes};
+    if ((*x)->at != (*y)->at) {
+        return (*x)->at < (*y)->at ? -1 : 1;
     }
     return (ends[0] > ends[1]) - (ends[0] < ends[1]);
 }
 
 /* The tensors must cover the data exactly: no byte twice, none that belongs to nobody. */
 static enum vov_status check_cover(const char *path, const struct safetensors *st,
-                                   const unsigned char *data, size_t n_data, struct err *err)
+                                   const struct data *data, struct err *err)
 {
     const struct st_tensor **order = mem_alloc((size_t)st->n + 1, sizeof(struct st_tensor *));
     if (order == NULL) {
@@ -167,28 +175,29 @@ static enum vov_status check_cover(const char *path, const struct safetensors *s
     }
     qsort(order, (size_t)st->n, sizeof *order, by_place);
     enum vov_status status = VOV_OK;
-    const unsigned char *at = data;
+    size_t at = data->at;
     for (int i = 0; i < st->n && status == VOV_OK; i++) {
         const struct st_tensor *t = order[i];
-        if (t->bytes != at) {
+        if (t->at != at) {
             status = err_set(err, VOV_EFORMAT,
                              "%s: tensor %s begins at byte %zu of the data, and "
                              "the one before ends at %zu: tensors must neither overlap nor leave "
                              "gaps",
-                             path, t->name, (size_t)(t->bytes - data), (size_t)(at - data));
+                             path, t->name, t->at - data->at, at - data->at);
         }
-        at = t->bytes + t->n_bytes;
+        at = t->at + t->n_bytes;
     }
-    if (status == VOV_OK && at != data + n_data) {
+    const size_t end = data->at + data->n;
+    if (status == VOV_OK && at != end) {
         status = err_set(err, VOV_EFORMAT, "%s: %zu bytes behind the last tensor belong to none",
-                         path, (size_t)(data + n_data - at));
+                         path, end - at);
     }
     mem_free(order);
     return status;
 }
 
-static enum vov_status read_items(const char *path, const json *head, const unsigned char *data,
-                                  size_t n_data, struct safetensors *st, struct err *err)
+static enum vov_status read_items(const char *path, const json *head, const struct data *data,
+                                  struct safetensors *st, struct err *err)
 {
     if (!cJSON_IsObject(head)) {
         return err_set(err, VOV_EFORMAT, "%s: the header must be a JSON object", path);
@@ -209,16 +218,27 @@ static enum vov_status read_items(const char *path, const json *head, const unsi
         if (strcmp(j->string, "__metadata__") == 0) {
             TRY(read_meta(path, j, st, err));
         } else {
-            TRY(read_tensor(path, j, data, n_data, st, err));
+            TRY(read_tensor(path, j, data, st, err));
         }
     }
-    return check_cover(path, st, data, n_data, err);
+    return check_cover(path, st, data, err);
+}
+
+static enum vov_status hash_data(const struct data *data, struct st_hash *h, struct err *err)
+{
+    unsigned char bytes[CHUNK];
+    for (size_t done = 0; done < data->n;) {
+        const size_t n = data->n - done < CHUNK ? data->n - done : CHUNK;
+        TRY(file_parts_read(data->file, data->at + done, bytes, n, err));
+        st_hash_add(h, bytes, n);
+        done += n;
+    }
+    return VOV_OK;
 }
 
 /* Verifies our checksum where the header begins with one; clears its digits in passing. */
-static enum vov_status verify(const char *path, char *head, size_t n_head,
-                              const unsigned char *data, size_t n_data, bool *verified,
-                              struct err *err)
+static enum vov_status verify(const char *path, char *head, size_t n_head, const struct data *data,
+                              bool *verified, struct err *err)
 {
     const size_t n_prefix = strlen(ST_CHECKSUM_PREFIX);
     *verified = false;
@@ -230,7 +250,7 @@ static enum vov_status verify(const char *path, char *head, size_t n_head,
     memset(head + n_prefix, '0', ST_CHECKSUM_DIGITS);
     struct st_hash h = st_hash_open();
     st_hash_add(&h, head, n_head);
-    st_hash_add(&h, data, n_data);
+    TRY(hash_data(data, &h, err));
     st_hash_text(&h, wanted);
     if (strcmp(found, wanted) != 0) {
         return err_set(err, VOV_EFORMAT,
@@ -242,14 +262,42 @@ static enum vov_status verify(const char *path, char *head, size_t n_head,
     return VOV_OK;
 }
 
-static enum vov_status parse(const char *path, struct safetensors *st, struct err *err)
+/* text: the header, n_head bytes. */
+static enum vov_status parse(const char *path, char *text, size_t n_head, struct safetensors *st,
+                             struct err *err)
 {
-    const size_t n_file = st->file.n;
-    unsigned char *bytes = (unsigned char *)st->file.p;
-    uint64_t n_head = 0;
-    for (int i = 0; i < 8 && n_file >= 8; i++) {
-        n_head |= (uint64_t)bytes[i] << (8 * i);
+    const size_t before = 8 + n_head;
+    const struct data data = {st->file, before, st->file->n - before};
+    TRY(verify(path, text, n_head, &data, &st->verified, err));
+
+    size_t n_text = n_head; /* blanks may follow, so that the data is aligned */
+    while (n_text > 0 && text[n_text - 1] == ' ') {
+        n_text--;
     }
+    json *head = NULL;
+    TRY(json_parse(path, text, n_text, &head, err));
+    const enum vov_status status = read_items(path, head, &data, st, err);
+    json_free(head);
+    return status;
+}
+
+static uint64_t little(const unsigned char *p, int n)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < n; i++) {
+        v |= (uint64_t)p[i] << (8 * i);
+    }
+    return v;
+}
+
+static enum vov_status read_head(const char *path, struct safetensors *st, struct err *err)
+{
+    const size_t n_file = st->file->n;
+    unsigned char length[8] = {0};
+    if (n_file >= 8) {
+        TRY(file_parts_read(st->file, 0, length, sizeof length, err));
+    }
+    const uint64_t n_head = little(length, 8);
     if (n_file == 0) {
         return err_set(err, VOV_EFORMAT, "%s: an empty file", path);
     }
@@ -258,33 +306,39 @@ static enum vov_status parse(const char *path, struct safetensors *st, struct er
                        "%s: no safetensors file: %zu bytes do not hold a header of %llu", path,
                        n_file, (unsigned long long)n_head);
     }
-    const unsigned char *data = bytes + 8 + n_head;
-    const size_t n_data = n_file - 8 - (size_t)n_head;
-    TRY(verify(path, st->file.p + 8, (size_t)n_head, data, n_data, &st->verified, err));
-
-    size_t n_text = (size_t)n_head; /* blanks may follow, so that the data is aligned */
-    while (n_text > 0 && bytes[8 + n_text - 1] == ' ') {
-        n_text--;
+    char *text = mem_alloc((size_t)n_head + 1, 1);
+    if (text == NULL) {
+        return err_nomem(err, (size_t)n_head);
     }
-    json *head = NULL;
-    TRY(json_parse(path, st->file.p + 8, n_text, &head, err));
-    const enum vov_status status = read_items(path, head, data, n_data, st, err);
-    json_free(head);
+    enum vov_status status = file_parts_read(st->file, 8, text, (size_t)n_head, err);
+    if (status == VOV_OK) {
+        status = parse(path, text, (size_t)n_head, st, err);
+    }
+    mem_free(text);
     return status;
+}
+
+static enum vov_status open_file(const char *path, struct safetensors *st, struct err *err)
+{
+    const char *name = arena_strdup(&st->mem, path);
+    st->file = name != NULL ? arena_alloc(&st->mem, sizeof *st->file) : NULL;
+    if (st->file == NULL) {
+        return err_nomem(err, strlen(path));
+    }
+    return file_parts_open(name, st->file, err);
 }
 
 enum vov_status safetensors_read(const char *path, struct safetensors *st, struct err *err)
 {
-    *st = (struct safetensors){.file = {.max = max_file}};
-    enum vov_status status =
-        err_of_input(err, file_read(path, max_file, &st->file, err), VOV_EFORMAT);
+    *st = (struct safetensors){0};
+    enum vov_status status = open_file(path, st, err);
     if (status == VOV_OK) {
-        status = parse(path, st, err);
+        status = read_head(path, st, err);
     }
     if (status != VOV_OK) {
         safetensors_free(st);
     }
-    return status;
+    return err_of_input(err, status, VOV_EFORMAT);
 }
 
 void safetensors_free(struct safetensors *st)
@@ -294,8 +348,10 @@ void safetensors_free(struct safetensors *st)
     }
     map_free(&st->by_name);
     map_free(&st->meta);
+    if (st->file != NULL) {
+        file_parts_close(st->file);
+    }
     arena_free(&st->mem);
-    buf_free(&st->file);
     *st = (struct safetensors){0};
 }
 
@@ -307,20 +363,6 @@ const struct st_tensor *safetensors_find(const struct safetensors *st, const cha
 const char *safetensors_meta(const struct safetensors *st, const char *key)
 {
     return map_get(&st->meta, key);
-}
-
-void safetensors_forget(const struct st_tensor *t)
-{
-    mem_block_discard((void *)(uintptr_t)t->bytes, t->n_bytes); /* the file is ours, as read */
-}
-
-static uint64_t little(const unsigned char *p, int n)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < n; i++) {
-        v |= (uint64_t)p[i] << (8 * i);
-    }
-    return v;
 }
 
 static float float_of(uint32_t bits)
@@ -351,25 +393,14 @@ static double double_of(uint64_t bits)
     return d;
 }
 
-/* What nearly all files have; the compiler makes a copy of it where that will do. */
-static void floats(const unsigned char *p, size_t n, real *out)
+static enum vov_status convert(const struct st_tensor *t, const unsigned char *p, size_t n,
+                               real *out, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, p + 4 * i, sizeof bits);
-        out[i] = (real)float_of(le32toh(bits));
-    }
-}
-
-enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct err *err)
-{
-    const unsigned char *p = t->bytes;
-    if (t->dtype == ST_F32) {
-        floats(p, t->count, out);
-        return VOV_OK;
-    }
-    for (size_t i = 0; i < t->count; i++) {
         switch (t->dtype) {
+        case ST_F32:
+            out[i] = (real)float_of((uint32_t)little(p + 4 * i, 4));
+            break;
         case ST_F64:
             out[i] = (real)double_of(little(p + 8 * i, 8));
             break;
@@ -388,7 +419,6 @@ enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct
         case ST_U8:
             out[i] = (real)p[i];
             break;
-        case ST_F32:
         case ST_OTHER:
         default:
             return err_set(err, VOV_EUNSUPPORTED,
@@ -398,4 +428,26 @@ enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct
         }
     }
     return VOV_OK;
+}
+
+static enum vov_status read_numbers(const struct st_tensor *t, real *out, struct err *err)
+{
+    unsigned char bytes[CHUNK];
+    const enum st_dtype own = sizeof *out == 4 ? ST_F32 : ST_F64;
+    if (t->dtype == own && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) { /* nearly all files */
+        return file_parts_read(t->file, t->at, out, t->n_bytes, err);
+    }
+    const size_t each = t->count > 0 ? t->n_bytes / t->count : 1;
+    for (size_t i = 0; i < t->count;) {
+        const size_t n = t->count - i < CHUNK / each ? t->count - i : CHUNK / each;
+        TRY(file_parts_read(t->file, t->at + i * each, bytes, n * each, err));
+        TRY(convert(t, bytes, n, out + i, err));
+        i += n;
+    }
+    return VOV_OK;
+}
+
+enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct err *err)
+{
+    return err_of_input(err, read_numbers(t, out, err), VOV_EFORMAT);
 }

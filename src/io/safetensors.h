@@ -6,7 +6,7 @@
 #ifndef VOV_SAFETENSORS_H
 #define VOV_SAFETENSORS_H
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/real.h"
@@ -20,14 +20,14 @@ struct st_tensor {
     enum st_dtype dtype;
     size_t dim[ST_MAX_RANK];
     int rank;
-    size_t count;               /* product of dim */
-    const unsigned char *bytes; /* inside the file as read */
-    size_t n_bytes;
+    size_t count;                  /* product of dim */
+    const struct file_parts *file; /* that it stands in */
+    size_t at, n_bytes;            /* where */
 };
 
 struct safetensors {
     struct arena mem;
-    struct buf file;
+    struct file_parts *file;  /* open while this is; in mem */
     struct st_tensor *tensor; /* [n], in the order of the header */
     int n;
     struct map by_name; /* name -> struct st_tensor */
@@ -36,9 +36,9 @@ struct safetensors {
 };
 
 /*
- * Reads the whole file. VOV_EFORMAT: not readable, or anything about it is not as the format says:
- * lengths, JSON, shapes, tensors that overlap, leave gaps or end behind the file, bytes that
- * were changed since. On failure *st needs no free.
+ * Reads the header, and of our files everything once, for the checksum. VOV_EFORMAT: not readable,
+ * or anything about it is not as the format says: lengths, JSON, shapes, tensors that overlap,
+ * leave gaps or end behind the file, bytes that were changed since. On failure *st needs no free.
  */
 enum vov_status safetensors_read(const char *path, struct safetensors *st, struct err *err);
 void safetensors_free(struct safetensors *st);
@@ -46,10 +46,8 @@ void safetensors_free(struct safetensors *st);
 const struct st_tensor *safetensors_find(const struct safetensors *st, const char *name);
 const char *safetensors_meta(const struct safetensors *st, const char *key); /* NULL: none */
 
-/* The memory of t's numbers is given back. They are no more: t is not to be read again. */
-void safetensors_forget(const struct st_tensor *t);
-
-/* The numbers of t as `real`, t->count of them. VOV_EUNSUPPORTED for a type that we do not know. */
+/* Reads the numbers of t as `real`, t->count of them. VOV_EUNSUPPORTED for a type that we do not
+ * know; VOV_EFORMAT when the file cannot be read any more. */
 enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct err *err);
 
 /* One tensor to be written. get() gives its numbers, count of them; it is called twice. */

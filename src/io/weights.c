@@ -208,30 +208,6 @@ static enum vov_status copy_one(const struct weights_file *f, const struct st_te
     return VOV_OK;
 }
 
-/* The file's numbers are given back as soon as no parameter wants them any more, so that there are
- * never two copies of all weights. */
-static enum vov_status copy_each(const struct weights_file *f, const struct st_tensor **from,
-                                 int n_params, struct params *p, real *which, real *numbers,
-                                 struct err *err)
-{
-    for (int i = 0; i < n_params; i++) {
-        from[i] = source_of(f, p, i);
-    }
-    for (int i = 0; i < n_params; i++) {
-        bool again = from[i] == NULL;
-        if (from[i] != NULL) {
-            TRY(copy_one(f, from[i], p->tensor[i], p, which, numbers, err));
-        }
-        for (int k = i + 1; k < n_params && !again; k++) {
-            again = from[k] == from[i];
-        }
-        if (!again) {
-            safetensors_forget(from[i]);
-        }
-    }
-    return VOV_OK;
-}
-
 static enum vov_status copy_all(const struct weights_file *f, struct params *p, real *which,
                                 int n_params, struct err *err)
 {
@@ -240,13 +216,15 @@ static enum vov_status copy_all(const struct weights_file *f, struct params *p, 
         const size_t n = shape_count(p->tensor[i]->shape);
         most = n > most ? n : most;
     }
-    const struct st_tensor **from = mem_alloc((size_t)n_params + 1, sizeof(struct st_tensor *));
     real *numbers = mem_block_alloc(most * sizeof *numbers);
-    const enum vov_status status = from != NULL && numbers != NULL
-                                       ? copy_each(f, from, n_params, p, which, numbers, err)
-                                       : err_nomem(err, most * sizeof *numbers);
+    enum vov_status status = numbers != NULL ? VOV_OK : err_nomem(err, most * sizeof *numbers);
+    for (int i = 0; i < n_params && status == VOV_OK; i++) {
+        const struct st_tensor *from = source_of(f, p, i);
+        if (from != NULL) {
+            status = copy_one(f, from, p->tensor[i], p, which, numbers, err);
+        }
+    }
     mem_block_free(numbers);
-    mem_free(from);
     return status;
 }
 

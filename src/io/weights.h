@@ -25,8 +25,7 @@ struct weights_file {
  * PyTorch's name for it: dots for slashes; of norms weight, bias, running_mean, running_var. With a
  * report what fits is taken and the report says the rest; without one anything that does not fit
  * is an error, VOV_EFORMAT, and nothing was changed. VOV_EFORMAT too when a number is not finite;
- * what came before it has been taken then. The file's numbers that were taken are gone from f->st
- * (safetensors_forget): they are loaded once.
+ * what came before it has been taken then.
  */
 enum vov_status weights_load(const struct weights_file *f, struct params *p, real *which,
                              struct weights_report *report, struct err *err);

@@ -1,6 +1,7 @@
 /*
- * test_safetensors.c - what is written reads back; what is damaged is refused; the other tensor
- * types; the files of the shared collection of broken inputs, where it is there.
+ * test_safetensors.c - what is written reads back; what is damaged is refused, also what is damaged
+ * while it is read; the other tensor types; the files of the shared collection of broken inputs,
+ * where it is there.
  */
 #include "base/file.h"
 #include "io/safetensors.h"
@@ -151,6 +152,40 @@ START_TEST(other_types)
 }
 END_TEST
 
+/* Numbers are read when they are asked for: a file may be larger than all memory. This one has a
+ * hole where the first tensor is. */
+START_TEST(only_what_is_wanted_is_read)
+{
+    static const char header[] =
+        "{\"big\":{\"dtype\":\"U8\",\"shape\":[68719476736],\"data_offsets\":[0,68719476736]},"
+        "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[68719476736,68719476744]}}";
+    _Static_assert(sizeof header < 256, "its length is one byte");
+    static const unsigned char length[8] = {sizeof header - 1};
+    static const float data[2] = {3, (float)-0.5};
+    const size_t at = 8 + sizeof header - 1, end = at + ((size_t)1 << 36);
+    char path[100];
+    struct safetensors st;
+    struct err err = {0};
+    real v[2];
+    path_of(path, sizeof path, "big");
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert(fwrite(length, 1, 8, f) == 8 && fwrite(header, 1, at - 8, f) == at - 8);
+    ck_assert(fseek(f, (long)end, SEEK_SET) == 0 && fwrite(data, 4, 2, f) == 2);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_msg(safetensors_read(path, &st, &err) == VOV_OK, "%s", err.msg);
+    const struct st_tensor *a = safetensors_find(&st, "a");
+    ck_assert_msg(safetensors_numbers(a, v, &err) == VOV_OK, "%s", err.msg);
+    ck_assert(v[0] == 3 && v[1] == (real)-0.5);
+
+    ck_assert_int_eq(truncate(path, (off_t)end + 4), 0);
+    ck_assert_int_eq(safetensors_numbers(a, v, &err), VOV_EFORMAT);
+    ck_assert_msg(strstr(err.msg, "it ends at byte") != NULL, "%s", err.msg);
+    safetensors_free(&st);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(refuses_wrong_headers)
 {
     static const struct {
@@ -225,6 +260,7 @@ int main(void)
     tcase_add_test(tc, reads_what_it_wrote);
     tcase_add_test(tc, refuses_each_damage);
     tcase_add_test(tc, other_types);
+    tcase_add_test(tc, only_what_is_wanted_is_read);
     tcase_add_test(tc, refuses_wrong_headers);
     tcase_add_test(tc, shared_files);
     tcase_add_test(tc, keeps_the_old_file);
