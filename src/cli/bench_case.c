@@ -132,7 +132,7 @@ static enum vov_status load_weights(struct model *m, const char *path, struct er
     struct safetensors st;
     struct params *p = &m->exec.params;
     TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {&st, path, ""};
+    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
     const enum vov_status status = weights_load(&file, p, p->val, NULL, err);
     safetensors_free(&st);
     return status;

@@ -208,7 +208,7 @@ static enum vov_status load(struct model *m, const char *path, struct err *err)
     struct safetensors st;
 
     TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {&st, path, ""};
+    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
     const enum vov_status status = weights_load(&file, p, p->val, NULL, err);
     safetensors_free(&st);
     return status;

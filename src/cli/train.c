@@ -157,7 +157,7 @@ static enum vov_status fine_tune(struct run *r, struct err *err)
     struct weights_report rep;
     struct safetensors st;
     TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {&st, path, ""};
+    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
     const enum vov_status status = weights_load(&file, p, p->val, &rep, err);
     safetensors_free(&st);
     TRY(status);

@@ -196,42 +196,79 @@ void exec_set_gain(struct exec *e, double gain)
     tape_close(e->be, &e->both);
 }
 
-/* What the packed form has replaced. */
-static void discard(const struct exec *e, const struct node *n)
+/* Whether n's weights are packed and nothing else reads them. */
+static bool packs_alone(const struct exec *e, const struct node *n)
+{
+    return n->pack_bytes > 0 && (n->param[0]->flags & T_SHARED) == 0 && e->first == NULL &&
+           e->second == NULL;
+}
+
+/* Gives weights back that the packed form replaces, so that the next layer's can have their pages.
+ */
+static void pack_node(const struct exec *e, struct node *n)
 {
     const struct tensor *w = n->param[0];
 
-    if ((w->flags & T_SHARED) == 0) { /* else others read it */
+    n->packed = (char *)e->packs + n->pack_at;
+    n->type->pack(n, e->be);
+    if (packs_alone(e, n)) {
         e->be->ops->discard(e->be, w->val.p, shape_count(w->shape) * sizeof(real));
     }
 }
 
-/* alone: nothing else reads weights. Each layer's are given back at once, so that the next ones'
- * packed form can have their pages. */
-static void pack(struct exec *e, bool alone)
+/* rest: without those that exec_settle_layer did. */
+static void pack(struct exec *e, bool rest)
 {
     for (int i = 0; i < e->g->n_nodes; i++) {
         struct node *n = e->g->nodes[i];
-        if (n->pack_bytes > 0) {
-            n->packed = (char *)e->packs + n->pack_at;
-            n->type->pack(n, e->be);
-            if (alone) {
-                discard(e, n);
-            }
+        if (n->pack_bytes > 0 && !(rest && packs_alone(e, n))) {
+            pack_node(e, n);
         }
     }
     e->packed = true;
 }
 
-void exec_pack(struct exec *e)
+static void pack_both(struct exec *e, bool rest)
 {
     struct exec *first = e->first != NULL ? e->first : e;
 
-    pack(first, first->second == NULL);
+    pack(first, rest);
     if (first->second != NULL) {
-        pack(first->second,
-             false); /* which may read weights as they are where the first does not */
+        pack(first->second, rest); /* which may read weights as they are where the first does not */
     }
+}
+
+void exec_pack(struct exec *e)
+{
+    pack_both(e, false);
+}
+
+static enum vov_status fold_node(struct exec *e, const struct node *n)
+{
+    return n->type->fold != NULL ? n->type->fold(n, &e->params) : VOV_OK;
+}
+
+enum vov_status exec_settle_layer(struct exec *e, const struct tensor *weight)
+{
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        struct node *n = e->g->nodes[i];
+        if (packs_alone(e, n) && n->param[0] == weight) {
+            TRY(fold_node(e, n));
+            pack_node(e, n);
+        }
+    }
+    return VOV_OK;
+}
+
+enum vov_status exec_settle_rest(struct exec *e)
+{
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        if (!packs_alone(e, e->g->nodes[i])) {
+            TRY(fold_node(e, e->g->nodes[i]));
+        }
+    }
+    pack_both(e, true);
+    return VOV_OK;
 }
 
 /* Of two graphs in one memory: what the other one may have written over. */

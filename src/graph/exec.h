@@ -52,6 +52,13 @@ void exec_close(struct exec *e);
  * The first pass does it where the caller did not. */
 void exec_pack(struct exec *e);
 
+/* fold_weights and exec_pack layer by layer, while the parameters get their values, so that never
+ * all weights are there as they were and packed: exec_settle_layer for each weight as soon as it
+ * and all parameters that are no weights have theirs, exec_settle_rest once all have. VOV_OK or
+ * VOV_ENOMEM. */
+enum vov_status exec_settle_layer(struct exec *e, const struct tensor *weight);
+enum vov_status exec_settle_rest(struct exec *e);
+
 /* Gradients, of both graphs where there are two, are multiplied by this from the next pass on: 1
  * unless called. */
 void exec_set_gain(struct exec *e, double gain);

@@ -208,6 +208,24 @@ static enum vov_status copy_one(const struct weights_file *f, const struct st_te
     return VOV_OK;
 }
 
+/* The parameters that are weights, or all others. */
+static enum vov_status copy_kind(const struct weights_file *f, bool weights, struct params *p,
+                                 int n_params, real *which, real *numbers, struct err *err)
+{
+    for (int i = 0; i < n_params; i++) {
+        const struct tensor *t = p->tensor[i];
+        const struct st_tensor *from = source_of(f, p, i);
+        if (from == NULL || (t->kind == PARAM_WEIGHT) != weights) {
+            continue;
+        }
+        TRY(copy_one(f, from, t, p, which, numbers, err));
+        if (weights && f->filled != NULL) {
+            TRY(f->filled(f->user, t, err));
+        }
+    }
+    return VOV_OK;
+}
+
 static enum vov_status copy_all(const struct weights_file *f, struct params *p, real *which,
                                 int n_params, struct err *err)
 {
@@ -218,11 +236,8 @@ static enum vov_status copy_all(const struct weights_file *f, struct params *p, 
     }
     real *numbers = mem_block_alloc(most * sizeof *numbers);
     enum vov_status status = numbers != NULL ? VOV_OK : err_nomem(err, most * sizeof *numbers);
-    for (int i = 0; i < n_params && status == VOV_OK; i++) {
-        const struct st_tensor *from = source_of(f, p, i);
-        if (from != NULL) {
-            status = copy_one(f, from, p->tensor[i], p, which, numbers, err);
-        }
+    for (int weights = 0; weights < 2 && status == VOV_OK; weights++) {
+        status = copy_kind(f, weights == 1, p, n_params, which, numbers, err);
     }
     mem_block_free(numbers);
     return status;

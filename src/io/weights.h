@@ -18,6 +18,10 @@ struct weights_file {
     const struct safetensors *st;
     const char *path; /* for messages */
     const char *prefix;
+    /* Told of each PARAM_WEIGHT when it has been filled, and all other kinds with it. NULL: nobody
+     * is. */
+    enum vov_status (*filled)(void *user, const struct tensor *t, struct err *err);
+    void *user;
 };
 
 /*

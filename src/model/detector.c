@@ -171,14 +171,24 @@ static enum vov_status take_memory(struct detector *d, struct backend *be, struc
     return VOV_OK;
 }
 
+static enum vov_status settle_layer(void *user, const struct tensor *t, struct err *err)
+{
+    struct exec *e = user;
+    return exec_settle_layer(e, t) == VOV_OK ? VOV_OK
+                                             : err_nomem(err, shape_count(t->shape) * sizeof(real));
+}
+
 static enum vov_status load(struct detector *d, const char *path, const struct log *log,
                             struct err *err)
 {
     struct safetensors st;
     struct params *p = &d->model.exec.params;
     TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {&st, path, ""};
+    const struct weights_file file = {&st, path, "", settle_layer, &d->model.exec};
     enum vov_status status = weights_load(&file, p, p->val, NULL, err);
+    if (status == VOV_OK && exec_settle_rest(&d->model.exec) != VOV_OK) {
+        status = err_nomem(err, p->count * sizeof(real));
+    }
     if (status == VOV_OK) {
         status = take_meta(d, &st, path, log, err);
     }
@@ -206,11 +216,8 @@ enum vov_status detector_open(struct detector *d, const char *cfg, const char *w
     *d = (struct detector){0};
     TRY(model_build(cfg, &how, &d->model, errs));
     enum vov_status status = take_memory(d, be, &err);
-    if (status == VOV_OK && weights != NULL) {
-        status = load(d, weights, opt->log, &err);
-    }
     if (status == VOV_OK) {
-        status = fold(d, &err);
+        status = weights != NULL ? load(d, weights, opt->log, &err) : fold(d, &err);
     }
     return status == VOV_OK ? VOV_OK : err_list_add(errs, &err);
 }

@@ -227,8 +227,9 @@ enum vov_status checkpoint_resume(const struct safetensors *st, const char *path
     struct params *p = &m->exec.params;
     TRY(checkpoint_state(st, path, s, err));
     const bool averaged = weights_have(st, WEIGHTS_UNAVERAGED);
-    const struct weights_file result = {st, path, ""}, last = {st, path, WEIGHTS_UNAVERAGED},
-                              momentum = {st, path, WEIGHTS_MOMENTUM};
+    const struct weights_file result = {.st = st, .path = path, .prefix = ""},
+                              last = {.st = st, .path = path, .prefix = WEIGHTS_UNAVERAGED},
+                              momentum = {.st = st, .path = path, .prefix = WEIGHTS_MOMENTUM};
     TRY(weights_load(averaged ? &last : &result, p, p->val, NULL, err));
     if (averaged && p->avg != NULL) {
         TRY(weights_load(&result, p, p->avg, NULL, err));

@@ -41,7 +41,7 @@ static void open_net(struct model *m, struct backend **be, const char *conv)
     ck_assert(model_start(m, *be, 1, &err) == VOV_OK);
     ck_assert_msg(safetensors_read(MODELS "resnet20-cifar10.safetensors", &st, &err) == VOV_OK,
                   "%s", err.msg);
-    const struct weights_file file = {&st, "resnet20", ""};
+    const struct weights_file file = {.st = &st, .path = "resnet20", .prefix = ""};
     ck_assert_msg(weights_load(&file, &m->exec.params, m->exec.params.val, NULL, &err) == VOV_OK,
                   "%s", err.msg);
     safetensors_free(&st);

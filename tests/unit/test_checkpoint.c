@@ -128,7 +128,7 @@ START_TEST(inference_ignores_momentum)
     disturb(&a, 1);
     ck_assert(checkpoint_write(path, &a, &written, &err) == VOV_OK);
     ck_assert(safetensors_read(path, &st, &err) == VOV_OK);
-    const struct weights_file f = {&st, path, ""};
+    const struct weights_file f = {.st = &st, .path = path, .prefix = ""};
     struct params *p = &b.exec.params;
     ck_assert_msg(weights_load(&f, p, p->val, NULL, &err) == VOV_OK, "%s", err.msg);
     for (int i = 0; i < p->n; i++) {
@@ -164,7 +164,7 @@ START_TEST(another_net)
     ck_assert_msg(strstr(err.msg, "another shape") != NULL, "%s", err.msg);
 
     /* Fine-tuning: the first convolution and its norm fit, the classifier does not. */
-    const struct weights_file f = {&st, path, ""};
+    const struct weights_file f = {.st = &st, .path = path, .prefix = ""};
     struct params *p = &b.exec.params;
     err = (struct err){0};
     ck_assert_msg(weights_load(&f, p, p->val, &rep, &err) == VOV_OK, "%s", err.msg);
