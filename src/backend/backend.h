@@ -161,6 +161,8 @@ struct backend_settings {
     bool tf32;              /* products of floats may be rounded to 11 bits first (tensor cores) */
     bool varies;            /* faster ways whose bits differ from run to run may be taken */
     size_t workspace_bytes; /* of one convolution at most; 0: the backend says */
+    bool brief;             /* the graph will run a few times only: the host's memory comes in small
+                               pages, which are quicker to get and slower to use than huge ones */
 };
 
 /* Every entry must be filled but those that say "optional". */

@@ -117,6 +117,13 @@ void *mem_block_alloc(size_t bytes)
     return block_finish(p, start, all);
 }
 
+void mem_block_small_pages(void *p, size_t bytes)
+{
+    if (bytes >= BLOCK_LARGE) {
+        madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_NOHUGEPAGE);
+    }
+}
+
 void mem_block_free(void *p)
 {
     if (p == NULL) {

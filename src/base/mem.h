@@ -24,6 +24,8 @@ void *mem_alloc_aligned(size_t bytes);
  */
 void *mem_block_alloc(size_t bytes);
 void mem_block_free(void *p); /* NULL is fine */
+/* Before it is touched: no huge pages for this block. */
+void mem_block_small_pages(void *p, size_t bytes);
 /* Gives back the whole pages of a part of a block; they may read as zeros then. */
 void mem_block_discard(void *p, size_t bytes);
 

@@ -219,18 +219,24 @@ static enum vov_status all(struct detect_run *r, struct err *err)
     return VOV_OK;
 }
 
+/* Up to so many, a network is read and prepared sooner in small pages than it loses by them. */
+enum { FEW_PICTURES = 4 };
+
 /* With several sizes the network is opened later, at one after the other. */
 static enum vov_status open_network(struct detect_run *r, struct err_list *errs)
 {
     const struct cli *cli = r->cli;
     const struct detect_options *o = r->opt;
     struct multiscale *m = &r->scales;
-    *m = (struct multiscale){
-        .cfg = cli->operand[0],
-        .weights = cli->operand[1],
-        .opt = {.batch = 1, .set = o->set.v, .n_set = o->set.n, .log = &cli->log},
-        .be = r->be,
-        .workers = 1};
+    *m = (struct multiscale){.cfg = cli->operand[0],
+                             .weights = cli->operand[1],
+                             .opt = {.batch = 1,
+                                     .brief = r->inputs.n <= FEW_PICTURES,
+                                     .set = o->set.v,
+                                     .n_set = o->set.n,
+                                     .log = &cli->log},
+                             .be = r->be,
+                             .workers = 1};
     if (o->scales != NULL || o->flip) {
         TRY(multiscale_init(m, o->scales, o->flip, errs));
         r->several = multiscale_needed(m);
@@ -268,12 +274,12 @@ static int open_and_run(struct detect_run *r)
     if (device_open(cli, r->opt->device, r->opt->threads, &r->be, &err) != VOV_OK) {
         return cli_fail(cli, &err);
     }
-    if (open_network(r, &errs) != VOV_OK) {
-        return cli_fail_list(cli, &errs);
-    }
     if (inputs_find(&r->inputs, cli->operand + 2, cli->n_operands - 2, r->opt->data, &cli->log,
                     &err) != VOV_OK) {
         return cli_fail(cli, &err);
+    }
+    if (open_network(r, &errs) != VOV_OK) {
+        return cli_fail_list(cli, &errs);
     }
     r->start = clock_now();
     if (r->several && look_at_all_sizes(r, &errs) != VOV_OK) {

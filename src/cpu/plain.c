@@ -11,8 +11,12 @@
 
 static void *plain_alloc(struct backend *be, size_t bytes)
 {
-    (void)be;
-    return mem_block_alloc(bytes);
+    void *p = mem_block_alloc(bytes);
+
+    if (p != NULL && be->settings.brief) {
+        mem_block_small_pages(p, bytes);
+    }
+    return p;
 }
 
 static void plain_release(struct backend *be, void *p)

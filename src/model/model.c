@@ -315,6 +315,7 @@ static enum vov_status build(struct model *m, const struct model_options *opt,
         batch = opt->training ? m->net.batch / m->net.subdivisions : 1;
     }
     m->blank = opt->blank;
+    m->brief = opt->brief;
     graph_init(&m->graph, opt->training);
     m->graph.averages = opt->training && m->net.ema > 0;
     if (build_graph(m, parts, batch, &err) != VOV_OK || prepare(m, opt, &err) != VOV_OK) {
@@ -403,10 +404,10 @@ enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, 
     const struct plan_options how = {.again = m->graph.training, .reuse = true};
 
     TRY(check_precision(m, be, err));
-    be->settings =
-        (struct backend_settings){.tf32 = m->net.tf32,
-                                  .varies = !m->net.deterministic,
-                                  .workspace_bytes = (size_t)m->net.conv_workspace << 20};
+    be->settings = (struct backend_settings){.tf32 = m->net.tf32,
+                                             .varies = !m->net.deterministic,
+                                             .workspace_bytes = (size_t)m->net.conv_workspace << 20,
+                                             .brief = m->brief};
     TRY(exec_open(&m->graph, be, &how, &m->exec, err));
     TRY(take_host(m, err));
     if (m->turned != NULL) {

@@ -17,7 +17,7 @@ struct model {
     struct head head;     /* type NULL: a backbone only; out[0] is the last tensor then */
     struct exec exec;     /* open after model_start */
     bool started;
-    bool blank;              /* as in model_options */
+    bool blank, brief;       /* as in model_options */
     bool narrow;             /* tensors have 16 bits where net.precision says so */
     const char **class_name; /* [net.classes], or NULL; in cfg.mem */
     /* With fit=pad: the same for pictures that lie the other way, with width and height exchanged;
@@ -31,6 +31,7 @@ struct model_options {
     bool training;          /* losses, backward; else inference with folded norms */
     bool keep_norms;        /* inference without folding (costs, tests) */
     bool blank;             /* parameters start as zeros: all of them will be loaded */
+    bool brief;             /* it will see a few pictures only: see backend_settings */
     bool wide;              /* fp32 whatever the cfg says: nothing will be computed */
     int batch;              /* 0: what the cfg says for training (batch / subdivisions), 1 else */
     int width, height;      /* 0: as the cfg says */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "pages.h"
 #include "run.h"
 
 #include <stdint.h>
@@ -64,6 +65,25 @@ START_TEST(blocks)
     ck_assert_ptr_null(mem_block_alloc(SIZE_MAX / 2));
     mem_fail_after(1);
     ck_assert_ptr_null(mem_block_alloc(1 << 21));
+}
+END_TEST
+
+START_TEST(blocks_of_small_pages)
+{
+    const size_t bytes = 5 << 20;
+    char *huge = mem_block_alloc(bytes), *small = mem_block_alloc(bytes);
+
+    ck_assert(huge != NULL && small != NULL);
+    mem_block_small_pages(small, bytes);
+    ck_assert_int_ne(small_pages(small), 0);
+    ck_assert_int_ne(small_pages(huge), 1);
+    small[bytes - 1] = huge[bytes - 1] = 1;
+    mem_block_free(small);
+    mem_block_free(huge);
+    small = mem_block_alloc(100);
+    ck_assert_ptr_nonnull(small);
+    mem_block_small_pages(small, 100); /* from the heap: nothing to do */
+    mem_block_free(small);
 }
 END_TEST
 
@@ -231,6 +251,7 @@ int main(void)
     const TTest *const tests[] = {sizes_that_overflow,
                                   zeroed_and_aligned,
                                   blocks,
+                                  blocks_of_small_pages,
                                   countdown,
                                   arena_keeps_what_it_gave,
                                   vectors_grow,
