@@ -107,18 +107,20 @@ static bool has_gaps(const struct conv_desc *d, struct view dx, struct view dy)
     return false;
 }
 
-static enum conv_method choose_fwd(const struct conv_desc *d, struct view x, struct view y)
+static enum conv_method choose_fwd(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                                   struct view y)
 {
     const struct corr c = forward_corr(d, x, y, 0);
 
-    return conv_choose(d, &c);
+    return conv_choose(cpu, d, &c);
 }
 
-static enum conv_method choose_bwd(const struct conv_desc *d, struct view dx, struct view dy)
+static enum conv_method choose_bwd(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
+                                   struct view dy)
 {
     const struct corr c = backward_corr(d, dy, dx, 0, 0);
 
-    return conv_choose(d, &c);
+    return conv_choose(cpu, d, &c);
 }
 
 static size_t method_scratch(const struct cpu *cpu, enum conv_method method, const struct corr *c,
@@ -142,7 +144,7 @@ static void method_run(const struct cpu *cpu, enum conv_method method, const str
 static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view dx,
                                struct view dy, bool packed)
 {
-    const enum conv_method method = choose_bwd(d, dx, dy);
+    const enum conv_method method = choose_bwd(cpu, d, dx, dy);
     size_t most = 0;
 
     for (int phase = 0; phase < d->stride * d->stride; phase++) {
@@ -154,33 +156,34 @@ static size_t backward_scratch(const struct cpu *cpu, const struct conv_desc *d,
     return most;
 }
 
-static bool is_depthwise(const struct conv_desc *d, struct view x, struct view y)
+static bool is_depthwise(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                         struct view y)
 {
-    return choose_fwd(d, x, y) == METHOD_DEPTHWISE;
+    return choose_fwd(cpu, d, x, y) == METHOD_DEPTHWISE;
 }
 
 static const char *fast_conv_algorithm(struct backend *be, const struct conv_desc *d,
                                        enum conv_pass pass, struct view x, struct view y)
 {
+    const struct cpu *cpu = be->ctx;
     static const char *const name[METHODS] = {[METHOD_PRODUCT] = "product",
                                               [METHOD_DEPTHWISE] = "depthwise",
                                               [METHOD_F2] = "f2",
                                               [METHOD_F4] = "f4",
                                               [METHOD_F6] = "f6"};
 
-    (void)be;
     if (pass == CONV_BWD_WEIGHT) {
-        return name[conv_choose_weight(d, view_slice(x, 0, x.c / d->groups),
+        return name[conv_choose_weight(cpu, d, view_slice(x, 0, x.c / d->groups),
                                        view_slice(y, 0, y.c / d->groups))];
     }
-    return name[pass == CONV_FWD ? choose_fwd(d, x, y) : choose_bwd(d, x, y)];
+    return name[pass == CONV_FWD ? choose_fwd(cpu, d, x, y) : choose_bwd(cpu, d, x, y)];
 }
 
 /* Of one group. */
 static size_t weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                              struct view dy)
 {
-    const enum conv_method method = conv_choose_weight(d, x, dy);
+    const enum conv_method method = conv_choose_weight(cpu, d, x, dy);
 
     return method == METHOD_DEPTHWISE ? 0
            : method == METHOD_PRODUCT ? conv_weight_scratch(cpu, d, x, dy)
@@ -194,7 +197,7 @@ static size_t fast_conv_scratch(struct backend *be, const struct conv_desc *d,
 
     if (use->pass == CONV_FWD) {
         const struct corr c = forward_corr(d, x, y, 0);
-        return method_scratch(cpu, conv_choose(d, &c), &c, use->packed);
+        return method_scratch(cpu, conv_choose(cpu, d, &c), &c, use->packed);
     }
     if (use->pass == CONV_BWD_DATA) {
         return backward_scratch(cpu, d, x, y, use->packed);
@@ -215,13 +218,13 @@ static size_t method_pack_bytes(enum conv_method method, const struct corr *c)
 static size_t fast_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
                                    enum conv_pass pass, struct view x, struct view y)
 {
+    const struct cpu *cpu = be->ctx;
     const struct corr c =
         pass == CONV_FWD ? forward_corr(d, x, y, 0) : backward_corr(d, y, x, 0, 0);
 
-    (void)be;
     return pass == CONV_BWD_DATA && d->stride > 1
                ? 0
-               : (size_t)d->groups * method_pack_bytes(conv_choose(d, &c), &c);
+               : (size_t)d->groups * method_pack_bytes(conv_choose(cpu, d, &c), &c);
 }
 
 static size_t group_weights(const struct conv_desc *d, const struct corr *c)
@@ -241,15 +244,17 @@ static real *group_packed(const struct corr *c, enum conv_method method, int g, 
 static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                            struct view x, struct view y, const real *w, void *packed)
 {
+    const struct cpu *cpu = be->ctx;
+
     for (int g = 0; g < d->groups; g++) {
         struct corr c = pass == CONV_FWD ? forward_corr(d, x, y, g) : backward_corr(d, y, x, g, 0);
-        const enum conv_method method = conv_choose(d, &c);
+        const enum conv_method method = conv_choose(cpu, d, &c);
         real *to = group_packed(&c, method, g, packed);
         c.w = w + (size_t)g * group_weights(d, &c);
         if (method == METHOD_PRODUCT) {
-            corr_pack(be->ctx, &c, to);
+            corr_pack(cpu, &c, to);
         } else {
-            wino_pack(be->ctx, &c, conv_tile(method), to);
+            wino_pack(cpu, &c, conv_tile(method), to);
         }
     }
 }
@@ -257,10 +262,10 @@ static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum c
 static bool fast_conv_norms(struct backend *be, const struct conv_desc *d, struct view x,
                             struct view y)
 {
+    const struct cpu *cpu = be->ctx;
     const struct corr c = forward_corr(d, x, y, 0);
 
-    (void)be;
-    return d->groups == 1 && conv_choose(d, &c) == METHOD_PRODUCT && corr_reads_planes(&c);
+    return d->groups == 1 && conv_choose(cpu, d, &c) == METHOD_PRODUCT && corr_reads_planes(&c);
 }
 
 static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct view x,
@@ -268,7 +273,7 @@ static void fast_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
                           void *scratch)
 {
     const struct cpu *cpu = be->ctx;
-    const enum conv_method method = choose_fwd(d, x, y);
+    const enum conv_method method = choose_fwd(cpu, d, x, y);
 
     if (method == METHOD_DEPTHWISE) {
         depthwise_fwd(cpu, d, x, w.w, tail, y);
@@ -289,7 +294,7 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
                                struct view dy, real beta, struct view dx, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
-    const enum conv_method method = choose_bwd(d, dx, dy);
+    const enum conv_method method = choose_bwd(cpu, d, dx, dy);
 
     if (method == METHOD_DEPTHWISE) {
         depthwise_bwd_data(cpu, d, w.w, dy, beta, dx);
@@ -312,7 +317,7 @@ static void fast_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
 static void weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                        struct view dy, real *dw, void *scratch)
 {
-    const enum conv_method method = conv_choose_weight(d, x, dy);
+    const enum conv_method method = conv_choose_weight(cpu, d, x, dy);
 
     if (method == METHOD_PRODUCT) {
         conv_weight_run(cpu, d, x, dy, dw, scratch);
@@ -328,7 +333,7 @@ static void fast_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
     const int in = x.c / d->groups, out = dy.c / d->groups;
     const size_t group = (size_t)in * (size_t)out * (size_t)d->kh * (size_t)d->kw;
 
-    if (is_depthwise(d, x, dy)) {
+    if (is_depthwise(cpu, d, x, dy)) {
         depthwise_bwd_weight(cpu, d, x, dy, dw);
     } else {
         for (int g = 0; g < d->groups; g++) {

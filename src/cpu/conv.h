@@ -38,11 +38,14 @@ struct corr {
 
 enum conv_method { METHOD_PRODUCT, METHOD_DEPTHWISE, METHOD_F2, METHOD_F4, METHOD_F6, METHODS };
 
-/* What computes the correlation c, of one group, of a pass of d. Looks at shapes only. */
-enum conv_method conv_choose(const struct conv_desc *d, const struct corr *c);
+/* What computes the correlation c, of one group, of a pass of d. Looks at shapes and the
+ * instruction set only. */
+enum conv_method conv_choose(const struct cpu *cpu, const struct conv_desc *d,
+                             const struct corr *c);
 
 /* What computes the weight gradient, of one group. */
-enum conv_method conv_choose_weight(const struct conv_desc *d, struct view x, struct view dy);
+enum conv_method conv_choose_weight(const struct cpu *cpu, const struct conv_desc *d, struct view x,
+                                    struct view dy);
 
 /* m of Winograd's F(m x m, 3 x 3). */
 static inline int conv_tile(enum conv_method method)

@@ -58,11 +58,21 @@ struct chunks chunks_plan(int threads, struct chunks_limit limit, int images, in
     cut_rows(&cs, threads, limit.units);
     cs.rows_most = ceil_div(cs.rows, cs.row_chunks);
 
-    const int workers = cs.shared ? threads : 1;
-    const int jobs = workers * ceil_div(ceil_div(panels, workers), limit.panels);
-    cs.jobs = jobs < panels ? jobs : panels;
-    cs.job_panels = ceil_div(panels, cs.jobs);
+    const int workers = cs.shared ? threads : 1, parts = ceil_div(panels, limit.multiple);
+    const int most = ceil_div(limit.panels, limit.multiple);
+    const int jobs = workers * ceil_div(ceil_div(parts, workers), most);
+    cs.multiple = limit.multiple;
+    cs.jobs = jobs < parts ? jobs : parts;
+    cs.job_panels = ceil_div(parts, cs.jobs) * limit.multiple;
     return cs;
+}
+
+static struct span panels_at(const struct chunks *cs, int job)
+{
+    const struct span parts = span_at(ceil_div(cs->panels, cs->multiple), cs->jobs, job);
+    const int end = parts.to * cs->multiple;
+
+    return (struct span){parts.from * cs->multiple, end < cs->panels ? end : cs->panels};
 }
 
 struct running {
@@ -89,7 +99,7 @@ static void run_chunk(void *ctx, int index, int worker)
 
     r->work->load(r->of, &ch, (struct span){0, r->channels}, worker);
     for (int j = 0; j < r->cs->jobs; j++) {
-        r->work->multiply(r->of, &ch, span_at(r->cs->panels, r->cs->jobs, j), worker);
+        r->work->multiply(r->of, &ch, panels_at(r->cs, j), worker);
     }
 }
 
@@ -111,7 +121,7 @@ static void multiply_shared(void *ctx, int job, int worker)
 {
     const struct running *r = ctx;
 
-    r->work->multiply(r->of, &r->shared, span_at(r->cs->panels, r->cs->jobs, job), worker);
+    r->work->multiply(r->of, &r->shared, panels_at(r->cs, job), worker);
 }
 
 void chunks_run(const struct cpu *cpu, const struct chunks *cs, const struct chunks_work *work,

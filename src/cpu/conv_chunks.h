@@ -17,13 +17,15 @@ struct chunks {
     int row_chunks;
     int rows_most; /* of a chunk */
     int panels;    /* of the output */
+    int multiple;  /* of panels, that pieces are cut in */
     bool shared;
     int jobs, job_panels; /* pieces of the panels, and the most panels of one */
 };
 
-/* What is wanted: units of a chunk, and panels of a piece, at most (about). */
+/* What is wanted: units of a chunk, and panels of a piece, at most (about); and of how many panels
+ * a piece should be a multiple. */
 struct chunks_limit {
-    int units, panels;
+    int units, panels, multiple;
 };
 
 /* Rows row..row_end-1, columns col..col+cols-1 of each. */

@@ -11,9 +11,8 @@
 #include "conv_chunks.h"
 
 enum {
-    K_BLOCK = 192,       /* rows of V that are multiplied at a time, for the first cache */
-    V_BYTES = 400 << 10, /* of V, for the second */
-    LEAST_PIXELS = 24,   /* of a chunk */
+    K_BLOCK = 192,     /* rows of V that are multiplied at a time, for the first cache */
+    LEAST_PIXELS = 24, /* of a chunk */
     MOST_PIXELS = 256,
     PIECE_PANELS = 16, /* whose sums are held at once */
     FETCH_AHEAD = 4    /* channels */
@@ -70,10 +69,15 @@ bool corr_reads_planes(const struct corr *c)
            c->grid_h == c->src.h && c->grid_w == c->src.w;
 }
 
-static int chunk_pixels(int k)
+/* So many that V stays in the second cache; but few make all weights be read again for little. */
+static int chunk_pixels(const struct conv_cut *cut, int k)
 {
-    const int pixels = V_BYTES / (int)sizeof(real) / k;
+    const int row = k * (int)sizeof(real), most = cut->v_most / row;
+    int pixels = cut->v_bytes / row;
 
+    if (pixels < cut->few_pixels) {
+        pixels = most < cut->few_pixels ? most : cut->few_pixels;
+    }
     return pixels < LEAST_PIXELS ? LEAST_PIXELS : pixels > MOST_PIXELS ? MOST_PIXELS : pixels;
 }
 
@@ -109,9 +113,10 @@ static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
     pl.phases_x = phase_count(&c->x, c->stride);
     pl.reach_y = reach(&c->y, c->stride);
     pl.reach_x = reach(&c->x, c->stride);
-    pl.chunks = chunks_plan(pool_threads(cpu->pool),
-                            (struct chunks_limit){chunk_pixels(pl.k), PIECE_PANELS}, c->dst.n,
-                            c->grid_h, c->grid_w, ceil_div(c->dst.c, PANEL_ROWS));
+    pl.chunks =
+        chunks_plan(pool_threads(cpu->pool),
+                    (struct chunks_limit){chunk_pixels(&cpu->kernels->cut, pl.k), PIECE_PANELS, 1},
+                    c->dst.n, c->grid_h, c->grid_w, ceil_div(c->dst.c, PANEL_ROWS));
     plan_sizes(&pl);
     return pl;
 }

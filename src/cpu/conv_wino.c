@@ -14,9 +14,6 @@
 
 #include <string.h>
 
-/* Tiles of a chunk, and panels whose sums are held at once, at most. */
-enum { CHUNK_TILES = 40, SUM_PANELS = 4 };
-
 struct wino_plan {
     const struct cpu *cpu;
     const struct corr *c;
@@ -55,8 +52,11 @@ static struct wino_plan wino_plan(const struct cpu *cpu, const struct corr *c, i
                            .m = m,
                            .points = (m + 2) * (m + 2)};
 
-    pl.chunks = chunks_plan(pool_threads(cpu->pool), (struct chunks_limit){CHUNK_TILES, SUM_PANELS},
-                            c->dst.n, tiles_h, tiles_w, ceil_div(c->dst.c, PANEL_ROWS));
+    const struct conv_cut *cut = &cpu->kernels->cut;
+    pl.chunks =
+        chunks_plan(pool_threads(cpu->pool),
+                    (struct chunks_limit){cut->wino_tiles, cut->wino_panels, cut->wino_multiple},
+                    c->dst.n, tiles_h, tiles_w, ceil_div(c->dst.c, PANEL_ROWS));
     const int n = m + 2, cols = pl.chunks.part_cols, lanes = round_up(cols, 8);
     const int tiles = chunks_units(&pl.chunks);
     /* Each row of tiles may be of another image, and has its lines for itself then. */

@@ -226,10 +226,18 @@ static inline void kernel_join_rows(int rows, int n, const real *x, size_t step,
     }
 }
 
+/* What nearly all convolutions end with, and one vector of it. */
+#define PLAIN_ACT(act) ((act) == ACT_LINEAR || (act) == ACT_RELU || (act) == ACT_LEAKY)
+#define PLAIN_VALUE(act, p)                                                                        \
+    ((act) == ACT_RELU ? (v8)((v8_mask)(p) & ~((p) < 0))                                           \
+     : (act) == ACT_LEAKY                                                                          \
+         ? (v8)(((v8_mask)(p) & ((p) > 0)) | ((v8_mask)((p) * (real)0.1) & ~((p) > 0)))            \
+         : (p))
+
 /* Pixels of 8 channels, which lie side by side, go out as rows. Eight whole ones, from number i of
  * the rows on. */
-ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, bool plus, size_t i,
-                             real *y)
+ALWAYS_INLINE void put_eight(const struct rows_out *o, const v8 *t, enum act act, bool plus,
+                             size_t i, real *y)
 {
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++) {
@@ -238,11 +246,27 @@ ALWAYS_INLINE void put_plain(const struct rows_out *o, const v8 *t, bool relu, b
         if (plus) {
             p += LOAD8(o->plus + at);
         }
-        STORE8(y + at, relu ? (v8)((v8_mask)p & ~(p < 0)) : p);
+        STORE8(y + at, PLAIN_VALUE(act, p));
     }
 }
 
-/* Any of them: n pixels, at most 8, from number i of the rows on. */
+/* n pixels, at most 8. */
+static inline void put_few(const struct rows_out *o, const v8 *t, size_t i, int n, real *y)
+{
+    for (int r = 0; r < o->rows; r++) {
+        const size_t at = (size_t)r * o->row + i;
+        v8 p = t[r] + (o->bias ? o->bias[r] : 0);
+        real line[8] = {0};
+        if (o->plus) {
+            copy_short(line, o->plus + at, n);
+            p += LOAD8(line);
+        }
+        STORE8(line, PLAIN_VALUE(o->act, p));
+        copy_short(y + at, line, n);
+    }
+}
+
+/* Any of them. */
 static inline void put_any(const struct rows_out *o, const v8 *t, size_t i, int n, real *y)
 {
     for (int r = 0; r < o->rows; r++) {
@@ -259,10 +283,10 @@ static inline void put_any(const struct rows_out *o, const v8 *t, size_t i, int 
     }
 }
 
-static inline void kernel_put_rows(const struct rows_out *o, int n, const real *pixels, real *y)
+ALWAYS_INLINE void put_rows(const struct rows_out *o, enum act act, bool plus, int n,
+                            const real *pixels, real *y)
 {
-    const bool plain = o->rows == 8 && !o->add && (o->act == ACT_RELU || o->act == ACT_LINEAR);
-    const bool relu = o->act == ACT_RELU;
+    const bool plain = !o->add && PLAIN_ACT(act);
 
     for (int i = 0; i < n; i += 8, pixels += 8 * o->pixel) {
         v8 p[8], t[8];
@@ -271,15 +295,30 @@ static inline void kernel_put_rows(const struct rows_out *o, int n, const real *
             p[l] = LOAD8(pixels + (size_t)l * o->pixel);
         }
         TRANSPOSE8(p, t);
-        if (plain && i + 8 <= n && o->plus) {
-            put_plain(o, t, relu, true, (size_t)i, y);
-        } else if (plain && i + 8 <= n && relu) {
-            put_plain(o, t, true, false, (size_t)i, y);
-        } else if (plain && i + 8 <= n) {
-            put_plain(o, t, false, false, (size_t)i, y);
+        if (plain && o->rows == 8 && i + 8 <= n) {
+            put_eight(o, t, act, plus, (size_t)i, y);
+        } else if (plain) {
+            put_few(o, t, (size_t)i, n - i < 8 ? n - i : 8, y);
         } else {
             put_any(o, t, (size_t)i, n - i < 8 ? n - i : 8, y);
         }
+    }
+}
+
+static inline void kernel_put_rows(const struct rows_out *o, int n, const real *pixels, real *y)
+{
+    const bool plus = o->plus != NULL;
+
+    if (o->act == ACT_RELU && plus) {
+        put_rows(o, ACT_RELU, true, n, pixels, y);
+    } else if (o->act == ACT_RELU) {
+        put_rows(o, ACT_RELU, false, n, pixels, y);
+    } else if (o->act == ACT_LEAKY && !plus) {
+        put_rows(o, ACT_LEAKY, false, n, pixels, y);
+    } else if (o->act == ACT_LINEAR && !plus) {
+        put_rows(o, ACT_LINEAR, false, n, pixels, y);
+    } else {
+        put_rows(o, o->act, plus, n, pixels, y);
     }
 }
 

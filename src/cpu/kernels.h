@@ -149,8 +149,28 @@ struct norm_line {
     enum act act;
 };
 
+/* How the work of convolutions is cut, for the caches of the machines that run an instruction set.
+ */
+struct conv_cut {
+    int wino_tiles, wino_panels; /* Winograd's tiles of a chunk; panels whose sums are held */
+    int wino_multiple;           /* pieces are multiples of so many panels */
+    int v_bytes, few_pixels,
+        v_most; /* of a product's chunk: bytes of V; fewer pixels may take more */
+};
+
+/* What convolutions cost on them: billions in a second of operations and of weights' bytes from
+ * memory; which part of the shorter of the two the longer does not hide; nanoseconds to bring a
+ * number of V or of the sums to its place, in products and for F2, F4, F6. */
+struct conv_costs {
+    double operations, weight_bytes, not_hidden;
+    double product_move, wino_move[3];
+};
+
 /* Gradients have no aliasing rule but this: dx may be dy itself. */
 struct cpu_kernels {
+    struct conv_cut cut;
+    struct conv_costs costs;
+
     /* c[6][16] = a b, or += when add. */
     void (*tile)(const struct tile_runs *runs, const real *a, const real *b, bool add, real *c);
     void (*dots)(const struct dot_product *d); /* NULL: too few registers */
