@@ -13,6 +13,8 @@
 enum { K_BLOCK = 256, MAX_PANELS = 16, PART_ROWS = 96, PART_K = 2048 };
 /* A product by OpenBLAS, and from which size on more than one thread is worth it. */
 enum { MIN_PIECE = 128, MAX_PIECES = 16, WORTH_MADDS = 200000 };
+/* So few rows of A that B is only read; and its numbers that are worth a thread. */
+enum { FEW_ROWS = 4, ROW_MADDS = 100000 };
 
 struct gemm {
     const real *b;
@@ -118,6 +120,38 @@ size_t gemm_memory_bytes(int threads)
            (size_t)threads * worker_bytes();
 }
 
+struct rows {
+    const struct cpu *cpu;
+    const struct blas_product *of;
+};
+
+static int row_chunks(const struct blas_product *of)
+{
+    const double rows = (double)of->n * of->k / ROW_MADDS;
+    const int chunks = rows > MAX_PIECES ? MAX_PIECES : (int)rows;
+
+    return chunks < 1 ? 1 : chunks < of->n ? chunks : of->n;
+}
+
+/* Each number by itself: with few rows of a, what counts is that b is read once, in its order. */
+static void rows_chunk(void *ctx, int chunk, int worker)
+{
+    const struct rows *j = ctx;
+    const struct blas_product *of = j->of;
+    const struct span s = span_at(of->n, row_chunks(of), chunk);
+
+    (void)worker;
+    for (int n = s.from; n < s.to; n++) {
+        for (int m = 0; m < of->m; m++) {
+            real *c = of->c + (size_t)m * (size_t)of->ldc + n;
+            const double sum =
+                j->cpu->kernels->dot((size_t)of->k, of->a + (size_t)m * (size_t)of->lda,
+                                     of->b + (size_t)n * (size_t)of->ldb);
+            *c = (real)sum + (of->beta != 0 ? of->beta * *c : 0);
+        }
+    }
+}
+
 /* Our own kernels, in parts that fit into the backend's memory. */
 static void own_gemm(struct cpu *cpu, const struct blas_product *of)
 {
@@ -192,7 +226,10 @@ static void fast_gemm(struct backend *be, bool ta, bool tb, int m, int n, int k,
     struct cpu *cpu = be->ctx;
     const struct blas_product p = {ta, tb, m, n, k, a, b, lda, ldb, beta, c, ldc};
 
-    if (wants_own(cpu, &p)) {
+    if (!cpu->prefers_blas && tb && !ta && m <= FEW_ROWS) {
+        struct rows j = {cpu, &p};
+        pool_run(cpu->pool, row_chunks(&p), rows_chunk, &j);
+    } else if (wants_own(cpu, &p)) {
         own_gemm(cpu, &p);
     } else {
         struct pieces j = {&cpu->blas, &p};
