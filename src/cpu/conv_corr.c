@@ -13,8 +13,6 @@
 enum {
     K_BLOCK = 192,     /* rows of V that are multiplied at a time, for the first cache */
     LEAST_PIXELS = 24, /* of a chunk */
-    MOST_PIXELS = 256,
-    PIECE_PANELS = 16, /* whose sums are held at once */
     FETCH_AHEAD = 4    /* channels */
 };
 
@@ -78,7 +76,9 @@ static int chunk_pixels(const struct conv_cut *cut, int k)
     if (pixels < cut->few_pixels) {
         pixels = most < cut->few_pixels ? most : cut->few_pixels;
     }
-    return pixels < LEAST_PIXELS ? LEAST_PIXELS : pixels > MOST_PIXELS ? MOST_PIXELS : pixels;
+    return pixels < LEAST_PIXELS          ? LEAST_PIXELS
+           : pixels > cut->product_pixels ? cut->product_pixels
+                                          : pixels;
 }
 
 /* An odd number of cache lines, so that rows of V spread over all of the cache. */
@@ -113,10 +113,10 @@ static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
     pl.phases_x = phase_count(&c->x, c->stride);
     pl.reach_y = reach(&c->y, c->stride);
     pl.reach_x = reach(&c->x, c->stride);
-    pl.chunks =
-        chunks_plan(pool_threads(cpu->pool),
-                    (struct chunks_limit){chunk_pixels(&cpu->kernels->cut, pl.k), PIECE_PANELS, 1},
-                    c->dst.n, c->grid_h, c->grid_w, ceil_div(c->dst.c, PANEL_ROWS));
+    const struct conv_cut *cut = &cpu->kernels->cut;
+    const struct chunks_limit limit = {chunk_pixels(cut, pl.k), cut->product_panels, cut->multiple};
+    pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, c->grid_h, c->grid_w,
+                            ceil_div(c->dst.c, PANEL_ROWS));
     plan_sizes(&pl);
     return pl;
 }

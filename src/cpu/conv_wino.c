@@ -53,10 +53,9 @@ static struct wino_plan wino_plan(const struct cpu *cpu, const struct corr *c, i
                            .points = (m + 2) * (m + 2)};
 
     const struct conv_cut *cut = &cpu->kernels->cut;
-    pl.chunks =
-        chunks_plan(pool_threads(cpu->pool),
-                    (struct chunks_limit){cut->wino_tiles, cut->wino_panels, cut->wino_multiple},
-                    c->dst.n, tiles_h, tiles_w, ceil_div(c->dst.c, PANEL_ROWS));
+    const struct chunks_limit limit = {cut->wino_tiles, cut->wino_panels, cut->multiple};
+    pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, tiles_h, tiles_w,
+                            ceil_div(c->dst.c, PANEL_ROWS));
     const int n = m + 2, cols = pl.chunks.part_cols, lanes = round_up(cols, 8);
     const int tiles = chunks_units(&pl.chunks);
     /* Each row of tiles may be of another image, and has its lines for itself then. */

@@ -2,7 +2,8 @@
  * gemm.c - the dense matrix product, for connected layers: by OpenBLAS, piece by piece over our
  * threads, or by our own kernels. Those make a blocked product (product.h) whose right operand is
  * packed from rows, or transposed. The entry has no scratch: parts of the left operand that fit
- * into the backend's own memory follow each other, and add to C.
+ * into the backend's own memory follow each other, and add to C. Of few rows nothing is packed:
+ * each number is a sum of products along a row of the weights.
  */
 #include "gemm.h"
 

@@ -152,10 +152,12 @@ struct norm_line {
 /* How the work of convolutions is cut, for the caches of the machines that run an instruction set.
  */
 struct conv_cut {
-    int wino_tiles, wino_panels; /* Winograd's tiles of a chunk; panels whose sums are held */
-    int wino_multiple;           /* pieces are multiples of so many panels */
-    int v_bytes, few_pixels,
-        v_most; /* of a product's chunk: bytes of V; fewer pixels may take more */
+    int wino_tiles;                  /* of a chunk, at most (about) */
+    int product_pixels;              /* the same */
+    int wino_panels, product_panels; /* whose sums are held at once */
+    int multiple;                    /* of how many panels their pieces should be */
+    int v_bytes;                     /* of a product's chunk */
+    int few_pixels, v_most;          /* fewer pixels may make V so large */
 };
 
 /* What convolutions cost on them: billions in a second of operations and of weights' bytes from
