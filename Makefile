@@ -138,10 +138,11 @@ $O/tests/%.o: CPPFLAGS += -Itests
 check: all $(TESTS) $(STUBS) $(CUDA_TEST_NEEDS) ## All tests
 	scripts/run-tests $O $(TESTS) $(CLI_TESTS) $(CUDA_TESTS)
 
-test-grad: ## Gradients against finite differences, in double precision
-	$(MAKE) KIND=double tests
-	scripts/run-tests build/double \
-	    $(patsubst $O/%,build/double/%,$(filter $O/tests/ops/% $O/tests/net/test_graph,$(TESTS)))
+GRAD_TESTS := $(patsubst $O/%,build/double/%,$(filter $O/tests/ops/% $O/tests/net/test_graph \
+                                                $O/tests/net/%_golden,$(TESTS)))
+test-grad: ## Gradients against finite differences and another framework's, in double precision
+	$(MAKE) KIND=double $(GRAD_TESTS)
+	scripts/run-tests build/double $(GRAD_TESTS)
 
 asan ubsan tsan: ## Tests with a sanitizer
 	$(MAKE) KIND=$@ check; status=$$?; ln -sfn build/release/vov vov; exit $$status
