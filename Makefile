@@ -89,9 +89,10 @@ $O/libvov.so: $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $O/src/cpu/%.o: CFLAGS += $(KERNEL)
-$O/src/data/distort.o $O/src/det/proposal.o: CFLAGS += $(KERNEL)
-# Pixels, and what is found in them, are equal bits on all machines.
-$O/src/data/resample_%.o $O/src/det/multibox_detect.o: CFLAGS += $(KERNEL) -ffp-contract=off
+$O/src/det/proposal.o: CFLAGS += $(KERNEL)
+# Pixels, and what is found in them, are equal bits on all machines, and on a GPU.
+$O/src/data/distort.o $O/src/data/resample_%.o $O/src/det/multibox_detect.o: \
+    CFLAGS += $(KERNEL) -ffp-contract=off
 $O/src/data/%_avx2.o: CFLAGS += -mavx2
 $O/src/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma
 $O/src/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \

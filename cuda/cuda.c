@@ -87,6 +87,7 @@ static void fill_table(struct backend_ops *ops)
     ops->join = cuda_join;
     cuda_memory_entries(ops);
     cuda_layout_entries(ops);
+    cuda_pixels_entries(ops);
     cuda_basic_entries(ops);
     cuda_conv_entries(ops);
     cuda_gemm_entries(ops);

@@ -74,6 +74,7 @@ static inline struct cuda *cuda_of(struct backend *be)
 /* The parts of the table, each in the file of its name. */
 void cuda_memory_entries(struct backend_ops *ops);
 void cuda_layout_entries(struct backend_ops *ops);
+void cuda_pixels_entries(struct backend_ops *ops);
 void cuda_basic_entries(struct backend_ops *ops);
 void cuda_norm_entries(struct backend_ops *ops);
 void cuda_l2norm_entries(struct backend_ops *ops);
@@ -95,6 +96,9 @@ void cuda_range_entries(struct backend_ops *ops);
 enum { STAGE_MOST = 1 << 25 };
 bool cuda_stages_open(struct cuda *cu);
 void cuda_stages_close(struct cuda *cu);
+/* A write whose bytes the caller puts into s->host himself, between take and send. */
+struct cuda_stage *cuda_write_take(struct cuda *cu, size_t bytes);
+bool cuda_write_send(struct cuda *cu, struct cuda_stage *s, size_t bytes);
 struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t bytes);
 void cuda_write_wait(struct cuda *cu, struct cuda_stage *s);
 void cuda_write_end(struct cuda *cu, struct cuda_stage *s);

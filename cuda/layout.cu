@@ -74,7 +74,7 @@ static void cuda_write_staged(struct backend *be, struct view y, const struct st
     struct cuda_stage *s = (struct cuda_stage *)staged->on_way;
 
     if (s == NULL) {
-        cuda_write(be, y, staged->host);
+        cuda_write(be, y, (const real *)staged->host);
     } else if (mat_fits(cu, y)) {
         const int n = (int)view_count(y);
         BY_TYPE(y, const nchw_run<T> r = {mat_of<T>(y), (float *)s->device, 0, n};

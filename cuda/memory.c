@@ -153,7 +153,7 @@ static struct cuda_stage *next_stage(struct cuda *cu)
     return NULL;
 }
 
-struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t bytes)
+struct cuda_stage *cuda_write_take(struct cuda *cu, size_t bytes)
 {
     struct cuda_stage *s = cu->be.failed.code == VOV_OK ? next_stage(cu) : NULL;
 
@@ -161,15 +161,30 @@ struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t by
         !cuda_ok(cu, cudaEventSynchronize(s->copied), "cudaEventSynchronize")) {
         return NULL;
     }
-    memcpy(s->host, host, bytes);
+    return s;
+}
+
+bool cuda_write_send(struct cuda *cu, struct cuda_stage *s, size_t bytes)
+{
     if (!cuda_ok(cu, cudaStreamWaitEvent(cu->copy, s->used, 0), "cudaStreamWaitEvent") ||
         !cuda_ok(cu, cudaMemcpyAsync(s->device, s->host, bytes, cudaMemcpyHostToDevice, cu->copy),
                  "cudaMemcpyAsync") ||
         !cuda_ok(cu, cudaEventRecord(s->copied, cu->copy), "cudaEventRecord")) {
-        return NULL;
+        return false;
     }
     s->held = true;
-    return s;
+    return true;
+}
+
+struct cuda_stage *cuda_write_begin(struct cuda *cu, const void *host, size_t bytes)
+{
+    struct cuda_stage *s = cuda_write_take(cu, bytes);
+
+    if (s == NULL) {
+        return NULL;
+    }
+    memcpy(s->host, host, bytes);
+    return cuda_write_send(cu, s, bytes) ? s : NULL;
 }
 
 void cuda_write_wait(struct cuda *cu, struct cuda_stage *s)

@@ -112,6 +112,8 @@ struct mask_desc {
     int rows, take, width, height;
 };
 
+struct picture;
+
 /* Two-stage detectors: see det/roi.h. */
 struct proposal_desc;
 struct rpn_desc;
@@ -143,9 +145,9 @@ struct backend_peak {
     double flops, bytes;
 };
 
-/* Numbers of the host that may be on their way to the device, see stage. */
+/* Numbers, or pictures, of the host that may be on their way to the device, see stage. */
 struct staged {
-    const real *host;
+    const void *host;
     void *on_way; /* NULL: they have not left */
 };
 
@@ -194,6 +196,10 @@ struct backend_ops {
      * what was called before. The host's memory stays as it is until the second. */
     struct staged (*stage)(struct backend *be, const real *host, size_t count);
     void (*write_staged)(struct backend *be, struct view y, const struct staged *s);
+    /* Optional, both or none: n pictures (base/picture.h) become the images of a view with three
+     * channels, in the same two halves and with the bits that the loader would have made. */
+    struct staged (*stage_pictures)(struct backend *be, const struct picture *const *p, int n);
+    void (*write_pictures)(struct backend *be, struct view y, const struct staged *s);
     bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
 
     /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "det/box.h"
 #include "mask_grid.h"
-#include "resample.h"
+#include "pack.h"
 
 #include <math.h>
 #include <string.h>
@@ -195,19 +195,28 @@ static enum vov_status fill_truth(const struct augment *a, const struct item *it
 }
 
 /* The picture, distorted as chosen, through its window. */
-static enum vov_status render(const struct distortion *d, const struct image *img,
-                              const struct window *w, enum resample kind, const struct pixels *px,
-                              const struct target *to, struct err *err)
+static enum vov_status render(const struct rendering *r, const struct sample *out, struct err *err)
 {
+    const struct target *to = r->to;
+    const struct image *img = r->img;
     struct image changed = {0};
 
-    if (d->n > 0) {
-        if (!distort_apply(d, img, &changed)) {
+    if (out->picture != NULL) {
+        if (picture_pack(r, out->picture, out->room)) {
+            return VOV_OK;
+        }
+        picture_hold_planes(out->picture, r->px);
+    }
+    if (to->width != r->px->width || to->height != r->px->height) {
+        memset(to->planes, 0, 3 * to->plane * sizeof *to->planes);
+    }
+    if (r->change->n > 0) {
+        if (!distort_apply(r->change, img, &changed)) {
             return err_nomem(err, (size_t)img->width * (size_t)img->height * 3);
         }
         img = &changed;
     }
-    const enum vov_status status = resample(img, w, kind, px, to);
+    const enum vov_status status = resample(img, r->from, r->kind, r->px, to);
     image_free(&changed);
     return status == VOV_OK ? VOV_OK : err_nomem(err, 3 * to->plane * sizeof *to->planes);
 }
@@ -230,13 +239,10 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
         size.short_side = (int)a->short_side[rng_int(r, a->n_short_sides)];
     }
     target_fit(w.width, w.height, &size, &to);
-    if (to.width != px->width || to.height != px->height) {
-        memset(out->planes, 0, 3 * plane * sizeof *out->planes);
-    }
     *out->where = placing_of(&w, &to);
     const struct framing framing = {&w, &to, px};
     TRY(fill_truth(a, it, &framing, out, err));
-    return render(&d, img, &w, kind, px, &to, err);
+    return render(&(struct rendering){img, &d, &w, kind, px, &to}, out, err);
 }
 
 enum { PART_TRIALS = 10 };
@@ -267,10 +273,10 @@ static int random_move(struct rng *r, int most, int picture, int input)
 }
 
 enum vov_status augment_label(const struct augment *a, struct rng *r, const struct image *img,
-                              const struct pixels *px, real *planes, struct err *err)
+                              const struct pixels *px, const struct sample *out, struct err *err)
 {
     const size_t row = (size_t)px->width, plane = row * (size_t)px->height;
-    struct target to = {planes, row, plane, 0, 0, px->width, px->height, false};
+    struct target to = {out->planes, row, plane, 0, 0, px->width, px->height, false};
     const struct distortion d = distort_choose(&a->distort, r);
     struct window w = {0, 0, img->width, img->height};
 
@@ -280,5 +286,5 @@ enum vov_status augment_label(const struct augment *a, struct rng *r, const stru
     w.x += random_move(r, a->pad_crop, w.width, px->width);
     w.y += random_move(r, a->pad_crop, w.height, px->height);
     to.mirror = rng_uniform(r) < a->flip;
-    return render(&d, img, &w, RESAMPLE_LINEAR, px, &to, err);
+    return render(&(struct rendering){img, &d, &w, RESAMPLE_LINEAR, px, &to}, out, err);
 }

@@ -4,6 +4,7 @@
 #ifndef VOV_AUGMENT_H
 #define VOV_AUGMENT_H
 
+#include "base/picture.h"
 #include "base/rng.h"
 #include "dataset.h"
 #include "distort.h"
@@ -27,6 +28,12 @@ struct sample {
     real *masks;  /* [max_boxes, mask_side, mask_side] of their objects, see mask_grid; or NULL */
     int max_boxes, mask_side;
     struct placing *where; /* were it not mirrored */
+
+    /* For a device that makes the numbers itself: gets the pixels that are seen and how, where they
+     * take no more than `room` bytes; else the numbers, which have room in it: picture_planes, and
+     * that is where planes points. NULL: planes gets them. */
+    struct picture *picture;
+    size_t room;
 };
 
 /*
@@ -40,9 +47,10 @@ enum vov_status augment_apply(const struct augment *a, struct rng *r, const stru
 /*
  * One training picture with a label, as classifiers see it: distorted; a part of 8 to 100 % of it
  * cut out at a ratio of 3:4 to 4:3 (the crop; Szegedy et al. 2015), or moved by up to pad_crop
- * pixels (He et al. 2016, 4.2); mirrored. Fills planes [3][h][w]. The error is VOV_ENOMEM.
+ * pixels (He et al. 2016, 4.2); mirrored. Of `out` there are planes and picture only. The error is
+ * VOV_ENOMEM.
  */
 enum vov_status augment_label(const struct augment *a, struct rng *r, const struct image *img,
-                              const struct pixels *px, real *planes, struct err *err);
+                              const struct pixels *px, const struct sample *out, struct err *err);
 
 #endif

@@ -75,14 +75,19 @@ static uint8_t to_byte(float v)
     return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)(v + 0.5F);
 }
 
+static void make_table(bool contrast, double amount, uint8_t table[256])
+{
+    for (int i = 0; i < 256; i++) {
+        table[i] = to_byte((float)(contrast ? i * amount : i + amount));
+    }
+}
+
 static void apply_table(struct image *img, bool contrast, double amount)
 {
     const size_t n = (size_t)img->width * (size_t)img->height * 3;
     uint8_t table[256];
 
-    for (int i = 0; i < 256; i++) {
-        table[i] = to_byte((float)(contrast ? i * amount : i + amount));
-    }
+    make_table(contrast, amount, table);
     for (size_t i = 0; i < n; i++) {
         img->rgb[i] = table[img->rgb[i]];
     }
@@ -147,6 +152,34 @@ static void turn_hue(struct image *img, float turn)
     }
 }
 
+/* Of a turn of the hue by so many degrees: in sixths of the circle. */
+static float sixths(double degrees)
+{
+    return (float)(degrees / 60);
+}
+
+void distort_pack(const struct distortion *d, struct picture *p, size_t tables)
+{
+    p->n_changes = d->n;
+    for (int i = 0; i < d->n; i++) {
+        p->change[i].table = tables + 256 * (size_t)i;
+        switch (d->kind[i]) {
+        case DISTORT_SATURATION:
+            p->change[i].kind = PICTURE_SATURATE;
+            p->change[i].amount = (float)d->amount[i];
+            break;
+        case DISTORT_HUE:
+            p->change[i].kind = PICTURE_HUE;
+            p->change[i].amount = sixths(d->amount[i]);
+            break;
+        default:
+            p->change[i].kind = PICTURE_TABLE;
+            make_table(d->kind[i] == DISTORT_CONTRAST, d->amount[i],
+                       (uint8_t *)p + p->change[i].table);
+        }
+    }
+}
+
 bool distort_apply(const struct distortion *d, const struct image *in, struct image *out)
 {
     const size_t n = (size_t)in->width * (size_t)in->height * 3;
@@ -164,7 +197,7 @@ bool distort_apply(const struct distortion *d, const struct image *in, struct im
             saturate(out, (float)d->amount[i]);
             break;
         case DISTORT_HUE:
-            turn_hue(out, (float)(d->amount[i] / 60));
+            turn_hue(out, sixths(d->amount[i]));
             break;
         default:
             apply_table(out, d->kind[i] == DISTORT_CONTRAST, d->amount[i]);

@@ -5,6 +5,7 @@
 #ifndef VOV_DISTORT_H
 #define VOV_DISTORT_H
 
+#include "base/picture.h"
 #include "base/rng.h"
 #include "image.h"
 
@@ -17,7 +18,7 @@ struct distort_options {
     double hue;   /* Darknet's: up to this part of the circle, either way; 0: off */
 };
 
-enum { DISTORT_MOST = 7 };
+enum { DISTORT_MOST = PICTURE_CHANGES };
 
 struct distortion {
     enum distort_kind kind[DISTORT_MOST]; /* [n], in the order of application */
@@ -26,6 +27,9 @@ struct distortion {
 };
 
 struct distortion distort_choose(const struct distort_options *o, struct rng *r);
+
+/* The changes as a device makes them; `tables` is where in the block n tables may be. */
+void distort_pack(const struct distortion *d, struct picture *p, size_t tables);
 
 /* A changed copy, freed by image_free. false: no memory. */
 bool distort_apply(const struct distortion *d, const struct image *in, struct image *out);

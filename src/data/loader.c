@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "order.h"
+#include "pack.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -20,7 +21,8 @@ enum picture_state { PICTURE_NEW, PICTURE_DAMAGED, PICTURE_BAD };
 
 struct slot {
     struct batch b;
-    int missing; /* places not filled yet */
+    char *images; /* [batch] of loader.room bytes: of b.images, or of the blocks of b.picture */
+    int missing;  /* places not filled yet */
 };
 
 /* What a worker has for itself. */
@@ -39,6 +41,7 @@ struct loader {
     struct pixels way[2]; /* of inputs that lie as the options say, or are turned */
     long per_epoch;       /* batches */
     size_t planes;        /* numbers of one picture */
+    size_t room;          /* bytes of one picture */
     size_t truth;         /* numbers of its truth */
     size_t masks;         /* numbers of its masks */
     struct slot slot[DEPTH];
@@ -194,7 +197,9 @@ static enum vov_status prepare(const struct loader *l, int item, const struct im
 {
     const struct pixels *px = &l->way[b->turned];
     const struct item *it = &l->d->item[item];
-    real *planes = b->images + (size_t)place * l->planes;
+    struct picture *picture = b->picture != NULL ? b->picture[place] : NULL;
+    real *planes =
+        picture != NULL ? picture_planes(picture) : b->images + (size_t)place * l->planes;
     real *truth = b->truth + (size_t)place * l->truth;
 
     b->item[place] = item;
@@ -210,9 +215,11 @@ static enum vov_status prepare(const struct loader *l, int item, const struct im
                                    l->masks > 0 ? b->masks + (size_t)place * l->masks : NULL,
                                    l->opt.max_boxes,
                                    l->opt.mask_side,
-                                   &b->where[place]};
+                                   &b->where[place],
+                                   picture,
+                                   l->room};
         b->where[place] = placing_whole(px->width, px->height);
-        return l->d->labels ? augment_label(&l->opt.augment, &r, img, px, planes, err)
+        return l->d->labels ? augment_label(&l->opt.augment, &r, img, px, &out, err)
                             : augment_apply(&l->opt.augment, &r, img, it, px, &out, err);
     }
     return image_fit(img, px, planes, &b->where[place]) == VOV_OK
@@ -342,7 +349,15 @@ static bool slot_open(const struct loader *l, struct slot *s)
     const size_t n = (size_t)l->opt.batch;
     struct batch *b = &s->b;
 
-    b->images = mem_block_alloc(n * l->planes * sizeof *b->images);
+    s->images = mem_block_alloc(n * l->room);
+    if (l->opt.pictures) {
+        b->picture = mem_alloc(n, sizeof *b->picture);
+    } else {
+        b->images = (real *)(void *)s->images;
+    }
+    for (size_t i = 0; s->images != NULL && b->picture != NULL && i < n; i++) {
+        b->picture[i] = (struct picture *)(void *)(s->images + i * l->room);
+    }
     b->truth = mem_alloc(n * l->truth + 1, sizeof *b->truth);
     b->masks = mem_alloc(n * l->masks + 1, sizeof *b->masks);
     b->item = mem_alloc(n, sizeof *b->item);
@@ -350,13 +365,15 @@ static bool slot_open(const struct loader *l, struct slot *s)
     b->width = mem_alloc(n, sizeof *b->width);
     b->height = mem_alloc(n, sizeof *b->height);
     b->number = -1;
-    return b->images != NULL && b->truth != NULL && b->masks != NULL && b->item != NULL &&
-           b->where != NULL && b->width != NULL && b->height != NULL;
+    return s->images != NULL && (b->picture != NULL) == l->opt.pictures && b->truth != NULL &&
+           b->masks != NULL && b->item != NULL && b->where != NULL && b->width != NULL &&
+           b->height != NULL;
 }
 
 static void slot_close(struct slot *s)
 {
-    mem_block_free(s->b.images);
+    mem_block_free(s->images);
+    mem_free(s->b.picture);
     mem_free(s->b.truth);
     mem_free(s->b.masks);
     mem_free(s->b.item);
@@ -434,6 +451,7 @@ enum vov_status loader_open(const struct dataset *d, const struct loader_options
     l->d = d;
     l->opt = *opt;
     l->planes = 3 * (size_t)opt->pixels.width * (size_t)opt->pixels.height;
+    l->room = opt->pictures ? picture_room(&opt->pixels) : l->planes * sizeof(real);
     l->truth = d->labels ? 1 : (size_t)opt->max_boxes * 5;
     l->masks = (size_t)opt->max_boxes * (size_t)opt->mask_side * (size_t)opt->mask_side;
     l->way[0] = opt->pixels;

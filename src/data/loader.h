@@ -13,12 +13,13 @@ struct batch {
     int n;       /* images: the last batch of an evaluation may be short */
     long number; /* from 0, over all epochs */
     int epoch;
-    bool turned;  /* the input's width and height have changed places; see both_ways */
-    real *images; /* [n, 3, h, w] */
-    real *truth;  /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
-    real *masks;  /* in training, where asked for: [n, max_boxes, mask_side, mask_side], see
-                     mask_grid */
-    int *item;    /* [n] index into the dataset */
+    bool turned;              /* the input's width and height have changed places; see both_ways */
+    real *images;             /* [n, 3, h, w]; or NULL and instead: */
+    struct picture **picture; /* [n], where `pictures` asks for them */
+    real *truth; /* [n, max_boxes, 5], see multibox_fwd; of a data set with labels [n] */
+    real *masks; /* in training, where asked for: [n, max_boxes, mask_side, mask_side], see
+                    mask_grid */
+    int *item;   /* [n] index into the dataset */
     struct placing *where; /* [n]; of a training picture as if it were not mirrored */
     int *width, *height;   /* [n] of the picture as read */
     int skipped;           /* pictures that could not be read and were replaced (training) or left
@@ -35,6 +36,7 @@ struct loader_options {
     bool both_ways; /* pictures that lie the other way than the input get batches of their own, with
                        an input that is turned */
     bool train;     /* shuffle, augment, endless, whole batches; else once through, in order */
+    bool pictures;  /* in training: not numbers but what a device makes them of; see augment.h */
     uint64_t seed;
     struct augment augment;
     const struct log *log;

@@ -182,8 +182,8 @@ static struct axis make_axis(int start, int size, int picture, int out)
     };
 }
 
-static bool job_open(struct resample_job *j, const struct window *from, enum resample kind,
-                     const struct pixels *px)
+bool resample_open(struct resample_job *j, const struct window *from, enum resample kind,
+                   const struct pixels *px)
 {
     struct axis ax = make_axis(from->x, from->width, j->img->width, j->to->width);
     const struct axis ay = make_axis(from->y, from->height, j->img->height, j->to->height);
@@ -203,6 +203,13 @@ static bool job_open(struct resample_job *j, const struct window *from, enum res
     return j->blend != NULL;
 }
 
+void resample_close(struct resample_job *j)
+{
+    taps_free(&j->tx);
+    taps_free(&j->ty);
+    mem_free(j->blend);
+}
+
 /* All give equal bits: a name that VOV_ISA may not have is the backend's to refuse. */
 static resample_rows *choose_rows(void)
 {
@@ -219,14 +226,12 @@ enum vov_status resample(const struct image *img, const struct window *from, enu
                          const struct pixels *px, const struct target *to)
 {
     struct resample_job j = {.img = img, .to = to};
-    const bool ok = job_open(&j, from, kind, px);
+    const bool ok = resample_open(&j, from, kind, px);
 
     if (ok) {
         choose_rows()(&j);
     }
-    taps_free(&j.tx);
-    taps_free(&j.ty);
-    mem_free(j.blend);
+    resample_close(&j);
     return ok ? VOV_OK : VOV_ENOMEM;
 }
 

@@ -31,6 +31,11 @@ struct resample_job {
     int column0, columns;  /* of the picture that any output reads */
 };
 
+/* What all rows need, of a job whose img and to are set. false: no memory. Closed in any case. */
+bool resample_open(struct resample_job *j, const struct window *from, enum resample kind,
+                   const struct pixels *px);
+void resample_close(struct resample_job *j);
+
 /* All rows of the output. */
 typedef void resample_rows(const struct resample_job *j);
 

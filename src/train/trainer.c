@@ -65,7 +65,12 @@ static enum vov_status make_ready(struct trainer *t, struct err *err)
 {
     TRY(loader_next(t->loader, &t->ready, err));
     struct model *m = model_way(t->model, t->ready->turned);
-    t->ready_images = exec_stage(&m->exec, m->input, t->ready->images);
+    const struct batch *b = t->ready;
+    struct backend *be = m->exec.be;
+    t->ready_images =
+        b->picture != NULL
+            ? be->ops->stage_pictures(be, (const struct picture *const *)b->picture, b->n)
+            : exec_stage(&m->exec, m->input, b->images);
     t->ready_truth = exec_stage(&m->exec, m->head.truth, t->ready->truth);
     if (m->head.truth_masks != NULL) {
         t->ready_masks = exec_stage(&m->exec, m->head.truth_masks, t->ready->masks);
@@ -84,7 +89,11 @@ static void take_ready(struct trainer *t, int sub)
     struct model *m = t->way = model_way(t->model, b->turned);
     memcpy(t->item + (ptrdiff_t)sub * b->n, b->item, (size_t)b->n * sizeof *b->item);
     t->skipped += b->skipped;
-    exec_take(&m->exec, m->input, &t->ready_images);
+    if (b->picture != NULL) {
+        m->exec.be->ops->write_pictures(m->exec.be, m->input->val, &t->ready_images);
+    } else {
+        exec_take(&m->exec, m->input, &t->ready_images);
+    }
     exec_take(&m->exec, m->head.truth, &t->ready_truth);
     if (m->head.truth_masks != NULL) {
         exec_take(&m->exec, m->head.truth_masks, &t->ready_masks);
@@ -371,6 +380,7 @@ static struct loader_options loader_of(const struct trainer *t)
         .share = rank_of(t),
         .shares = devices_of(t),
         .train = true,
+        .pictures = t->model->exec.be->ops->write_pictures != NULL,
         .seed = t->state.seed,
         .augment = {.distort = {net->distort, net->saturation, net->exposure, net->hue},
                     .expand = net->expand,

@@ -10,7 +10,8 @@ export LD_LIBRARY_PATH="$VOV_BUILD/cusim" VOV_TEST_DEVICE=cuda CK_DEFAULT_TIMEOU
 
 # One line for each run: order, numbers and program. The longest come first.
 ways='forward,fp32 reversed,fp32 random:1,fp32 forward,fp16 reversed,bf16'
-for program in test_device_failing test_device test_device_precision test_device_calls; do
+for program in test_device_failing test_device test_device_precision test_device_calls \
+    test_device_pixels; do
     echo "forward fp32 $VOV_BUILD/tests/net/$program"
 done >"$t/runs"
 for way in $ways; do

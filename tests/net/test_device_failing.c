@@ -6,6 +6,7 @@
  * VOV_TEST_CALLS=n takes every n-th call instead of a hundred of them.
  */
 #include "../cudasim/cusim.h"
+#include "data/pack.h"
 #include "net/scene.h"
 
 #include <dlfcn.h>
@@ -48,6 +49,23 @@ static bool find_simulator(void)
     return true;
 }
 
+/* Two grey pictures in place of the images. */
+static void send_pictures(struct model *m, struct backend *be)
+{
+    enum { BYTES = 4096 };
+    static _Alignas(struct picture) char block[2][BYTES];
+    const struct pixels px = {.width = 16, .height = 16};
+    struct picture *p[2];
+
+    ck_assert(picture_room(&px) <= BYTES);
+    for (int i = 0; i < 2; i++) {
+        p[i] = (struct picture *)(void *)block[i];
+        picture_hold_planes(p[i], &px);
+    }
+    const struct staged s = be->ops->stage_pictures(be, (const struct picture *const *)p, 2);
+    be->ops->write_pictures(be, m->input->val, &s);
+}
+
 /* One step; what an inference reads is left as it is, which is all zeros. */
 static enum vov_status step(struct model *m, struct backend *be, bool training, struct err *err)
 {
@@ -55,6 +73,7 @@ static enum vov_status step(struct model *m, struct backend *be, bool training, 
 
     if (training) {
         set_batch(m);
+        send_pictures(m, be);
         be->ops->block_fill(be, p->n_learn, p->grad, 0);
     }
     TRY(exec_forward(&m->exec, 1, err));
