@@ -5,7 +5,8 @@
  * net is planned; conv_scratch asks for it.
  *
  * Scratch: what the plan makes when it cannot write its result into place (a gradient that is to
- * be added to another), then the plan's workspace.
+ * be added to another), then weight and bias in 16 bits where the tensors are, then the plan's
+ * workspace. Packed weights are the same two, made once.
  */
 #include "conv_own.h"
 #include "conv_recipe.h"
@@ -103,6 +104,12 @@ static const char *cuda_conv_algorithm(struct backend *be, const struct conv_des
     return conv_plan_rounds(r->plan) ? "cudnn tf32" : "cudnn";
 }
 
+/* Where the bias lies behind packed weights. */
+static size_t packed_bias_at(size_t weights)
+{
+    return (weights + 255) / 256 * 256;
+}
+
 /* The first number of a view. */
 static void *start(struct view v)
 {
@@ -136,26 +143,36 @@ static struct view run_of(void *p, size_t count, enum number type)
     return v;
 }
 
-/* The weight as the plan reads it: narrow where the tensors are. */
-static void *weight_for(struct cuda *cu, const struct conv_recipe *r, struct conv_weight w,
-                        void *scratch)
+/* Numbers of the type that the plan reads, from reals. */
+static void narrow(struct cuda *cu, const real *from, size_t bytes, enum number type, void *to)
 {
-    const size_t count = r->weight_bytes / number_bytes(r->spec.type);
-    char *place = (char *)scratch + conv_recipe_weight_at(r);
+    const size_t count = bytes / number_bytes(type);
+
+    cu->ops.copy(&cu->be, run_of(unconst(from), count, NUMBER_REAL), 0, run_of(to, count, type));
+}
+
+/* The weight and the bias as the plan reads them: narrow where the tensors are. */
+static void set_weights(struct cuda *cu, const struct conv_recipe *r, struct conv_weight w,
+                        const real *bias, char *scratch, struct conv_pointers *at)
+{
     union {
         const void *from;
-        void *to;
+        char *to;
     } packed = {w.packed};
 
-    if (r->weight_bytes == 0) {
-        return unconst(w.w);
+    at->w = unconst(w.w);
+    at->bias = unconst(bias);
+    if (r->weight_bytes > 0 && packed.to != NULL) {
+        at->w = packed.to;
+        at->bias = packed.to + packed_bias_at(r->weight_bytes);
+    } else if (r->weight_bytes > 0) {
+        at->w = scratch + conv_recipe_weight_at(r);
+        narrow(cu, w.w, r->weight_bytes, r->spec.type, at->w);
     }
-    if (w.packed != NULL) {
-        return packed.to;
+    if (r->bias_bytes > 0 && packed.to == NULL) {
+        at->bias = scratch + conv_recipe_bias_at(r);
+        narrow(cu, bias, r->bias_bytes, r->spec.type, at->bias);
     }
-    cu->ops.copy(&cu->be, run_of(unconst(w.w), count, NUMBER_REAL), 0,
-                 run_of(place, count, r->spec.type));
-    return place;
 }
 
 /* What the plan left undone. */
@@ -184,13 +201,10 @@ static void cuda_conv_fwd(struct backend *be, const struct conv_desc *d, struct 
         conv_own_fwd(cu, d, x, w.w, tail, y);
         return;
     }
-    run(cu, r,
-        (struct conv_pointers){.x = start(x),
-                               .w = weight_for(cu, r, w, scratch),
-                               .y = start(y),
-                               .bias = unconst(tail->bias),
-                               .add = tail->add.p != NULL ? start(tail->add) : NULL},
-        scratch);
+    struct conv_pointers at = {
+        .x = start(x), .y = start(y), .add = tail->add.p != NULL ? start(tail->add) : NULL};
+    set_weights(cu, r, w, tail->bias, scratch, &at);
+    run(cu, r, at, scratch);
     if (r->act_behind) {
         finish_forward(cu, tail, y);
     }
@@ -216,10 +230,9 @@ static void cuda_conv_bwd_data(struct backend *be, const struct conv_desc *d, st
         to = view_dense(scratch, (struct shape){dx.n, dx.c, dx.h, dx.w});
         to.type = dx.type;
     }
-    run(cu, r,
-        (struct conv_pointers){
-            .x = start(to), .w = weight_for(cu, r, w, scratch), .y = start(dy), .add = start(dx)},
-        scratch);
+    struct conv_pointers at = {.x = start(to), .y = start(dy), .add = start(dx)};
+    set_weights(cu, r, w, NULL, scratch, &at);
+    run(cu, r, at, scratch);
     if (apart) {
         be->ops->copy(be, to, 1, dx);
     }
@@ -241,31 +254,46 @@ static void cuda_conv_bwd_weight(struct backend *be, const struct conv_desc *d, 
         conv_own_bwd_weight(cu, d, x, dy, dw);
     } else {
         run(cu, r, (struct conv_pointers){.x = start(x), .w = scratch, .y = start(dy)}, scratch);
-        be->ops->copy(be, view_dense(scratch, shape), 1, view_dense(dw, shape));
+        struct view made = view_dense(scratch, shape);
+        made.type = x.type;
+        be->ops->copy(be, made, 1, view_dense(dw, shape));
     }
     if (dbias != NULL) {
         be->ops->channel_sum(be, dy, dbias);
     }
 }
 
-static size_t cuda_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
-                                   enum conv_pass pass, struct view x, struct view y)
+static size_t weight_bytes(const struct conv_desc *d, struct view x, struct view y)
 {
     const size_t taps = (size_t)d->kh * (size_t)d->kw;
 
+    return (size_t)y.c * (size_t)(x.c / d->groups) * taps * number_bytes(x.type);
+}
+
+static size_t cuda_conv_pack_bytes(struct backend *be, const struct conv_desc *d,
+                                   enum conv_pass pass, struct view x, struct view y)
+{
     (void)be, (void)pass;
     return x.type == NUMBER_REAL
                ? 0
-               : (size_t)y.c * (size_t)(x.c / d->groups) * taps * number_bytes(x.type);
+               : packed_bias_at(weight_bytes(d, x, y)) + (size_t)y.c * number_bytes(x.type);
 }
 
 static void cuda_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                           struct view x, struct view y, const real *w, void *packed)
+                           struct view x, struct view y, const real *w, const real *bias,
+                           void *packed)
 {
-    const size_t count = cuda_conv_pack_bytes(be, d, pass, x, y) / number_bytes(x.type);
+    const size_t bytes = weight_bytes(d, x, y);
+    struct cuda *cu = cuda_of(be);
 
-    if (count > 0) {
-        be->ops->copy(be, run_of(unconst(w), count, NUMBER_REAL), 0, run_of(packed, count, x.type));
+    (void)pass;
+    if (x.type == NUMBER_REAL) {
+        return;
+    }
+    narrow(cu, w, bytes, x.type, packed);
+    if (bias != NULL) {
+        narrow(cu, bias, (size_t)y.c * number_bytes(x.type), x.type,
+               (char *)packed + packed_bias_at(bytes));
     }
 }
 

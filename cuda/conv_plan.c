@@ -74,12 +74,10 @@ static desc tensor(struct conv_plan *p, int64_t uid, const int64_t dim[4], struc
     static const cudnnDataType_t types[] = {[NUMBER_REAL] = CUDNN_DATA_FLOAT,
                                             [NUMBER_HALF] = CUDNN_DATA_HALF,
                                             [NUMBER_BF16] = CUDNN_DATA_BFLOAT16};
-    const bool real_weight = uid == UID_W && p->spec->pass == CONV_BWD_WEIGHT;
-    const bool real_always = uid >= UID_VIRTUAL || uid == UID_BIAS || real_weight;
     const int64_t step = rows.step, align = rows.align;
     const int64_t strides[4] = {dim[2] * dim[3] * step, 1, dim[3] * step, step};
-    const cudnnDataType_t type = types[real_always ? NUMBER_REAL : p->spec->type];
     const bool virtual = uid >= UID_VIRTUAL;
+    const cudnnDataType_t type = types[virtual ? NUMBER_REAL : p->spec->type];
     const desc d = make(p, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
 
     SET(d, TENSOR_UNIQUE_ID, INT64, 1, &uid);

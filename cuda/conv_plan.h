@@ -24,7 +24,7 @@ struct conv_spec {
     int n, c, h, w, k, oh, ow;
     int kh, kw, stride, pad, dilation, groups;
     struct conv_rows x, y, add; /* add.step 0: nothing is added */
-    enum number type; /* of x, y, w and add; bias and the gradient of the weight are reals */
+    enum number type;           /* of all of them: cuDNN has no engine for tensors of two types */
     bool bias;
     enum act act;
     bool exact;         /* no products of numbers that were narrowed first (TF32) */

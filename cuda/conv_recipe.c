@@ -96,11 +96,12 @@ void conv_recipe_find(cudnnBackendDescriptor_t device, const struct conv_spec *s
         break;
     case CONV_BWD_WEIGHT:
         r->plan = plan(device, spec, limit);
-        r->own_bytes = weight_count(spec) * sizeof(real);
+        r->own_bytes = weight_count(spec) * number_bytes(spec->type);
         break;
     }
     if (spec->type != NUMBER_REAL && spec->pass != CONV_BWD_WEIGHT) {
         r->weight_bytes = weight_count(spec) * number_bytes(spec->type);
+        r->bias_bytes = spec->bias ? (size_t)spec->k * number_bytes(spec->type) : 0;
     }
 }
 
@@ -120,9 +121,14 @@ size_t conv_recipe_weight_at(const struct conv_recipe *r)
     return aligned(r->own_bytes);
 }
 
-size_t conv_recipe_workspace_at(const struct conv_recipe *r)
+size_t conv_recipe_bias_at(const struct conv_recipe *r)
 {
     return conv_recipe_weight_at(r) + aligned(r->weight_bytes);
+}
+
+size_t conv_recipe_workspace_at(const struct conv_recipe *r)
+{
+    return conv_recipe_bias_at(r) + aligned(r->bias_bytes);
 }
 
 size_t conv_recipe_bytes(const struct conv_recipe *r)

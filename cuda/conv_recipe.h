@@ -13,7 +13,8 @@ struct conv_recipe {
     struct conv_plan *plan; /* NULL: loops of our own */
     bool act_behind;        /* act and add are not in the plan: add, then act in place */
     size_t own_bytes;       /* of the result, where it is copied or added into place */
-    size_t weight_bytes;    /* of the weight in the tensors' type, where that is narrow */
+    /* In the tensors' type, where that is narrow: the weight that is read, the bias. */
+    size_t weight_bytes, bias_bytes;
 };
 
 /* What a use of a convolution asks cuDNN for. Of the views only shapes, channels and types are
@@ -29,8 +30,9 @@ void conv_recipe_find(cudnnBackendDescriptor_t device, const struct conv_spec *s
                       struct conv_recipe *r);
 void conv_recipe_free(struct conv_recipe *r);
 
-/* Scratch: the result, then the narrow weight, then the workspace. */
+/* Scratch: the result, then the narrow weight and bias, then the workspace. */
 size_t conv_recipe_weight_at(const struct conv_recipe *r);
+size_t conv_recipe_bias_at(const struct conv_recipe *r);
 size_t conv_recipe_workspace_at(const struct conv_recipe *r);
 size_t conv_recipe_bytes(const struct conv_recipe *r);
 

@@ -237,14 +237,14 @@ struct backend_ops {
     void (*conv_bwd_weight)(struct backend *be, const struct conv_desc *d, struct view x,
                             struct view dy, real *dw, real *dbias, void *scratch);
     /*
-     * Weights brought once into the form that a pass (not BWD_WEIGHT) works with, for as long as
-     * they do not change. pack_bytes 0: there is no such form, or none that helps. x and y have
-     * shapes but no memory.
+     * Weights, and in a forward pass the bias, which may be NULL, brought once into the form that a
+     * pass (not BWD_WEIGHT) works with, for as long as they do not change. pack_bytes 0: there is
+     * no such form, or none that helps. x and y have shapes but no memory.
      */
     size_t (*conv_pack_bytes)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
                               struct view x, struct view y);
     void (*conv_pack)(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                      struct view x, struct view y, const real *w, void *packed);
+                      struct view x, struct view y, const real *w, const real *bias, void *packed);
 
     /* y = act(scale[c] * x + shift[c]); scale may be NULL for 1, shift for 0. y may be x. */
     void (*affine)(struct backend *be, const real *scale, const real *shift, enum act act,

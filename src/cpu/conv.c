@@ -242,10 +242,12 @@ static real *group_packed(const struct corr *c, enum conv_method method, int g, 
 }
 
 static void fast_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                           struct view x, struct view y, const real *w, void *packed)
+                           struct view x, struct view y, const real *w, const real *bias,
+                           void *packed)
 {
     const struct cpu *cpu = be->ctx;
 
+    (void)bias;
     for (int g = 0; g < d->groups; g++) {
         struct corr c = pass == CONV_FWD ? forward_corr(d, x, y, g) : backward_corr(d, y, x, g, 0);
         const enum conv_method method = conv_choose(cpu, d, &c);

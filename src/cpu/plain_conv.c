@@ -30,9 +30,10 @@ static size_t plain_conv_pack_bytes(struct backend *be, const struct conv_desc *
 }
 
 static void plain_conv_pack(struct backend *be, const struct conv_desc *d, enum conv_pass pass,
-                            struct view x, struct view y, const real *w, void *packed)
+                            struct view x, struct view y, const real *w, const real *bias,
+                            void *packed)
 {
-    (void)be, (void)d, (void)pass, (void)x, (void)y, (void)w, (void)packed;
+    (void)be, (void)d, (void)pass, (void)x, (void)y, (void)w, (void)bias, (void)packed;
 }
 
 /* Sum over one channel's window; w is that channel's [kh, kw]. */

@@ -94,7 +94,7 @@ static void conv_pack(const struct node *n, struct backend *be)
 {
     const struct conv_attr *a = n->attr;
     be->ops->conv_pack(be, &a->d, CONV_FWD, n->in[0]->val, n->out[0]->val, n->param[0]->val.p,
-                       n->packed);
+                       a->bias ? n->param[1]->val.p : NULL, n->packed);
 }
 
 /* The norm before the convolution, as it will be read, or done: x becomes its output. */

@@ -70,7 +70,7 @@ static void deconv_pack(const struct node *n, struct backend *be)
 {
     const struct conv_attr *a = n->attr;
     be->ops->conv_pack(be, &a->d, CONV_BWD_DATA, n->out[0]->val, n->in[0]->val, n->param[0]->val.p,
-                       n->packed);
+                       NULL, n->packed);
 }
 
 static void deconv_forward(const struct node *n, const struct op_ctx *ctx)

@@ -90,7 +90,7 @@ static void bench_conv(struct backend *be, const struct layer *l, int batch, enu
 
     if (packed > 0) {
         t.packed = mem_block_alloc(packed);
-        be->ops->conv_pack(be, &d, CONV_FWD, t.x, t.y, t.w, t.packed);
+        be->ops->conv_pack(be, &d, CONV_FWD, t.x, t.y, t.w, NULL, t.packed);
     }
     printf("%-22s", l->name);
     for (int pass = CONV_FWD; pass <= CONV_BWD_WEIGHT; pass++) {

@@ -92,7 +92,7 @@ $O/tests/cuda/plans: tests/cuda/plans.c tests/cuda/gpus.h $O/cuda/conv_plan.o $O
 	    -L$(CUDA_HOME)/lib64 -lcudnn -Wl,-rpath,'$$ORIGIN':$(CUDA_HOME)/lib64 $(LDLIBS)
 
 check-cuda-plans: $O/tests/cuda/plans ## Every convolution of every config put to the real cuDNN
-	$< cfg/*/*.cfg cfg/demo.cfg
+	set -e; for p in fp32 fp16 bf16; do $< -s net.precision=$$p cfg/*/*.cfg cfg/demo.cfg; done
 
 check-cuda: $(CUDA_TEST_NEEDS) $(CUDA_TEST_ALL) ## The CUDA backend on the simulated GPU; skipped without nvcc
 ifneq ($(wildcard $(NVCC)),)

@@ -214,6 +214,24 @@ static int64_t bytes_of_slices(const struct dnn_op *op)
     return bytes;
 }
 
+/* Whether all tensors in memory have one type: cuDNN 9.19 has no engine for a convolution of 16-bit
+ * tensors with a bias or a gradient of floats. */
+static bool is_of_one_type(const struct dnn_program *p)
+{
+    const cudnnDataType_t type =
+        p->ops[0].kind == DNN_BACK_DATA ? p->ops[0].y.type : p->ops[0].x.type;
+    for (int i = 0; i < p->count; i++) {
+        const struct dnn_op *op = &p->ops[i];
+        const struct dnn_tensor *tensors[] = {&op->x, &op->y, op->has_w ? &op->w : &op->x};
+        for (int k = 0; k < 3; k++) {
+            if (!tensors[k]->is_virtual && tensors[k]->type != type) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Each of the operations must take what the one before gives. */
 static const char *chain_wrong(const struct dnn_program *p)
 {
@@ -247,8 +265,8 @@ struct dnn_program *dnn_program_new(const struct descriptor *graph, const struct
         p->count++;
     }
     wrong = wrong ? wrong : chain_wrong(p);
-    const bool refused = !wrong && engine->tensor_core && p->ops[0].kind != DNN_POINTWISE &&
-                         p->ops[0].conv.groups > 1;
+    const bool grouped = p->ops[0].kind != DNN_POINTWISE && p->ops[0].conv.groups > 1;
+    const bool refused = !wrong && ((engine->tensor_core && grouped) || !is_of_one_type(p));
     *why = wrong;
     if (wrong || refused) {
         free(p);

@@ -87,7 +87,7 @@ static void *prepare(struct backend *be, const struct conv_desc *d, const struct
     void *packed = bytes > 0 ? mem_alloc_aligned(bytes) : NULL;
 
     if (packed != NULL) {
-        be->ops->conv_pack(be, d, r->pass, r->x, r->y, w, packed);
+        be->ops->conv_pack(be, d, r->pass, r->x, r->y, w, NULL, packed);
     }
     return packed;
 }
