@@ -3,12 +3,17 @@
  */
 #include "conv_chunks.h"
 
-/* Of the threads' time, how much must be work for them to take chunks one by one. */
+/* Of the threads' time, how much must be work for them to take chunks one by one; and how much more
+ * work is worth smaller chunks. */
 #define ENOUGH_USE 0.9
+#define BETTER_USE 0.02
 
 /* Pieces of a shared chunk's input channels, for each thread; units that are worth a chunk; threads
  * that chunks are dealt to in thought. */
 enum { LOAD_JOBS = 4, FEW_UNITS = 12, DEALT_THREADS = 64 };
+
+/* Bytes of weights that no thread should read for itself alone where one chunk would do. */
+enum { MANY_WEIGHTS = 8 << 20 };
 
 /* The part of the threads' time that is worked, when each takes the next chunk as soon as it is
  * free. */
@@ -28,14 +33,36 @@ static double use_of_threads(const struct chunks *cs, int threads)
     return (double)cs->rows * cs->parts / ((double)threads * latest);
 }
 
-/* As few chunks as keep all threads busy nearly always, or one shared chunk after the other. */
-static void cut_rows(struct chunks *cs, int threads, int units)
+/* A few chunks more, if that leaves the threads less to wait for at the end. */
+static void even_out(struct chunks *cs, int threads)
 {
-    const int each = units / cs->part_cols > 1 ? units / cs->part_cols : 1;
+    const int from = cs->row_chunks, most = from + from / 8 + 1;
+    double best = use_of_threads(cs, threads);
+    int chunks = from;
+
+    for (cs->row_chunks = from + 1; cs->row_chunks <= most && cs->row_chunks <= cs->rows;
+         cs->row_chunks++) {
+        const double use = use_of_threads(cs, threads);
+        if (use > best + BETTER_USE) {
+            best = use;
+            chunks = cs->row_chunks;
+        }
+    }
+    cs->row_chunks = chunks;
+}
+
+/* As few chunks as keep all threads busy nearly always, or one shared chunk after the other. */
+static void cut_rows(struct chunks *cs, int threads, struct chunks_limit limit)
+{
+    const int each = limit.units / cs->part_cols > 1 ? limit.units / cs->part_cols : 1;
     const int fewest = ceil_div(cs->rows, each);
 
     threads = threads < DEALT_THREADS ? threads : DEALT_THREADS;
     cs->row_chunks = fewest;
+    if (threads > 1 && fewest * cs->parts == 1 && limit.weights > MANY_WEIGHTS) {
+        cs->shared = true;
+        return;
+    }
     while (threads > 1 && cs->row_chunks * cs->parts < 8 * threads &&
            use_of_threads(cs, threads) < ENOUGH_USE) {
         cs->row_chunks++;
@@ -44,6 +71,9 @@ static void cut_rows(struct chunks *cs, int threads, int units)
             cs->shared = true;
             return;
         }
+    }
+    if (threads > 1 && cs->row_chunks * cs->parts < 16 * threads) {
+        even_out(cs, threads);
     }
 }
 
@@ -55,7 +85,7 @@ struct chunks chunks_plan(int threads, struct chunks_limit limit, int images, in
 
     cs.parts = ceil_div(cols, limit.units);
     cs.part_cols = ceil_div(cols, cs.parts);
-    cut_rows(&cs, threads, limit.units);
+    cut_rows(&cs, threads, limit);
     cs.rows_most = ceil_div(cs.rows, cs.row_chunks);
 
     const int workers = cs.shared ? threads : 1, parts = ceil_div(panels, limit.multiple);

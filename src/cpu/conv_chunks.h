@@ -23,9 +23,10 @@ struct chunks {
 };
 
 /* What is wanted: units of a chunk, and panels of a piece, at most (about); and of how many panels
- * a piece should be a multiple. */
+ * a piece should be a multiple. weights: bytes that each chunk reads. */
 struct chunks_limit {
     int units, panels, multiple;
+    size_t weights;
 };
 
 /* Rows row..row_end-1, columns col..col+cols-1 of each. */

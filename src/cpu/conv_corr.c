@@ -114,7 +114,8 @@ static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
     pl.reach_y = reach(&c->y, c->stride);
     pl.reach_x = reach(&c->x, c->stride);
     const struct conv_cut *cut = &cpu->kernels->cut;
-    const struct chunks_limit limit = {chunk_pixels(cut, pl.k), cut->product_panels, cut->multiple};
+    const struct chunks_limit limit = {chunk_pixels(cut, pl.k), cut->product_panels, cut->multiple,
+                                       corr_pack_bytes(c)};
     pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, c->grid_h, c->grid_w,
                             ceil_div(c->dst.c, PANEL_ROWS));
     plan_sizes(&pl);

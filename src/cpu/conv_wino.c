@@ -53,7 +53,8 @@ static struct wino_plan wino_plan(const struct cpu *cpu, const struct corr *c, i
                            .points = (m + 2) * (m + 2)};
 
     const struct conv_cut *cut = &cpu->kernels->cut;
-    const struct chunks_limit limit = {cut->wino_tiles, cut->wino_panels, cut->multiple};
+    const struct chunks_limit limit = {cut->wino_tiles, cut->wino_panels, cut->multiple,
+                                       wino_pack_bytes(c, m)};
     pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, tiles_h, tiles_w,
                             ceil_div(c->dst.c, PANEL_ROWS));
     const int n = m + 2, cols = pl.chunks.part_cols, lanes = round_up(cols, 8);
