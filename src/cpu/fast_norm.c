@@ -66,6 +66,16 @@ static const real *side_by_side(struct view v, int n, int images, int c, size_t 
     return some;
 }
 
+/* Images n..end-1, at most `images` of them, will be read next: the first lines of their runs, as
+ * the processor does not see ahead from one image's channel to the next one's. */
+enum { FETCHED = 1024 };
+static void fetch_images(struct view v, int n, int end, int images, int c, size_t run)
+{
+    for (int i = n; i < end && i < n + images; i++) {
+        fetch(view_at(v, i, c), run < FETCHED ? run : FETCHED);
+    }
+}
+
 /* Over images n0..n1-1 and channels s; stats gets mean and 1/sqrt(var + eps). */
 static struct moments set_moments(const struct norm *j, struct span n, struct span c, real *stats)
 {
@@ -77,6 +87,7 @@ static struct moments set_moments(const struct norm *j, struct span n, struct sp
 
     for (int i = n.from, images; i < n.to; i += images) {
         images = images_together(run) < n.to - i ? images_together(run) : n.to - i;
+        fetch_images(j->x, i + images, n.to, images, c.from, run);
         const real *x = side_by_side(j->x, i, images, c.from, run, some);
         const size_t count = run * (size_t)images;
         join_moments(&all, &total, j->cpu->kernels->moments(count, x), (double)count);
@@ -179,6 +190,8 @@ static void plane_sums(const struct norm *j, struct span n, int c, double sums[2
 
     for (int i = n.from, images; i < n.to; i += images) {
         images = images_together(plane) < n.to - i ? images_together(plane) : n.to - i;
+        fetch_images(j->x, i + images, n.to, images, c, plane);
+        fetch_images(j->dy, i + images, n.to, images, c, plane);
         j->cpu->kernels->norm_sums(&line, plane * (size_t)images,
                                    side_by_side(j->x, i, images, c, plane, x),
                                    side_by_side(j->dy, i, images, c, plane, dy), sums);
@@ -208,6 +221,7 @@ static void batch_bwd(const struct norm *j, int c)
     sums[0] *= gamma;
     sums[1] *= gamma;
     for (int n = 0; j->dx.p && n < j->x.n; n++) {
+        fetch_images(j->dx, n + 1, j->x.n, 1, c, view_plane(j->x));
         plane_dx(j, n, c, sums, (double)j->x.n * (double)view_plane(j->x));
     }
 }
