@@ -7,8 +7,11 @@
  * transformed to X [panel of 16 input channels][product][tile][16], dy to Y [group of output
  * channels][product][tile][channel]; then each of the (m+2)^2 products is a matrix product over the
  * tiles. A job owns the sums of some panels and one group, [panel][output channel][product][16];
- * they wait for the next batch in memory of their own where there is more than one. Batches and
- * blocks of tiles are added in their order, and none of it depends on the number of threads.
+ * they wait for the next batch in memory of their own where there is more than one. Where all sums
+ * are few, as there are few channels and so few jobs, the batches are dealt to parts instead: a
+ * part has sums of its own, one worker does all of it, and X and Y stay in its second cache.
+ * Batches, parts and blocks of tiles are added in their order, and none of it depends on the number
+ * of threads.
  */
 #include "conv.h"
 
@@ -20,8 +23,14 @@ enum {
     LEAST_NUMBERS = 1 << 18, /* of a batch's X and Y */
     MANY_NUMBERS = 1 << 20,  /* for a small part of the third cache */
     MOST_NUMBERS = 4 << 20,  /* for all of it */
-    TILE_BLOCK = 128,        /* tiles that are multiplied at a time, for the first */
-    MOST_CHANNELS = 48,      /* of a group */
+    NEAR_NUMBERS = 1 << 18,  /* for the second cache of processors with wide vectors */
+    FEW_NUMBERS = 1 << 17,   /* of others */
+    PARTS = 8,
+    FEW_PARTS = 4,
+    PART_SUMS = 5 << 19,      /* numbers, of all parts */
+    TILE_BLOCK = 128,         /* tiles that are multiplied at a time, for the first */
+    STRIP_NUMBERS = 36 << 10, /* of lines that are transformed from, for the second */
+    MOST_CHANNELS = 48,       /* of a group */
     JOB_PANELS = 2
 };
 
@@ -35,10 +44,12 @@ struct weight_plan {
     int group;            /* output channels of a group */
     int pieces;           /* of the panels */
     int batches, batch_tiles;
+    int parts; /* with sums of their own; 1: the threads share each batch */
     size_t x_point, x_panel, y_point, y_group; /* steps in X and Y */
     size_t sum_step;                           /* between output channels in the sums */
     int width;                                 /* pixels of a line */
-    size_t x_reals, y_reals, sums, work; /* sums: of all panels, or of a worker; work: of one */
+    int strip;                                 /* rows of tiles whose lines are filled at once */
+    size_t x_reals, y_reals, sums, work;       /* sums: of all panels; work: of a worker */
 
     /* Of the run. */
     struct span rows; /* of tiles, of the batch */
@@ -48,15 +59,40 @@ struct weight_plan {
 
 /* How many numbers X and Y may be in one batch: few, but not fewer than the sums, which each batch
  * reads and writes again. */
-static size_t batch_numbers(struct view x, struct view dy, int m)
+static size_t batch_numbers(const struct weight_plan *pl)
 {
+    const struct view x = pl->x, dy = pl->dy;
+    const bool wide = pl->k->lanes == PANEL_ROWS;
     const size_t inputs =
         (size_t)x.n * ((size_t)x.c * view_plane(x) + (size_t)dy.c * view_plane(dy));
-    const size_t sums = (size_t)((m + 2) * (m + 2)) * (size_t)x.c * (size_t)dy.c;
-    const size_t few = inputs / 2 < MANY_NUMBERS ? inputs / 2 : MANY_NUMBERS;
+    const size_t sums = (size_t)(pl->points * x.c) * (size_t)dy.c;
+    const size_t many = wide ? NEAR_NUMBERS : MANY_NUMBERS;
+    const size_t few = inputs / 2 < many ? inputs / 2 : many;
     const size_t n = sums > few ? sums : few;
 
+    if (pl->parts > 1) {
+        const size_t near = wide ? NEAR_NUMBERS : FEW_NUMBERS;
+        return sums > near ? sums : near;
+    }
     return n < LEAST_NUMBERS ? LEAST_NUMBERS : n > MOST_NUMBERS ? MOST_NUMBERS : n;
+}
+
+/* Batches, and parts of them where their sums are few. */
+static void plan_batches(struct weight_plan *pl)
+{
+    const int rows = pl->tiles_h * pl->dy.n;
+    const size_t channels = (size_t)(pl->panels * PANEL_ROWS + pl->groups * pl->group);
+    const size_t row = (size_t)(pl->points * pl->tiles_w) * channels;
+
+    pl->sums = (size_t)(pl->panels * pl->dy.c) * pl->sum_step;
+    pl->parts = PARTS * pl->sums <= PART_SUMS / 2   ? PARTS
+                : FEW_PARTS * pl->sums <= PART_SUMS ? FEW_PARTS
+                                                    : 1;
+    pl->parts = rows < pl->parts ? 1 : pl->parts;
+    const int fit = (int)(batch_numbers(pl) / row);
+    pl->batches = ceil_div(rows, fit > 1 ? fit : 1);
+    pl->batches = pl->batches > pl->parts ? pl->batches : pl->parts;
+    pl->batch_tiles = ceil_div(rows, pl->batches) * pl->tiles_w;
 }
 
 static struct weight_plan weight_plan(const struct cpu *cpu, const struct conv_desc *d,
@@ -73,75 +109,111 @@ static struct weight_plan weight_plan(const struct cpu *cpu, const struct conv_d
                              .tiles_w = ceil_div(dy.w, m),
                              .panels = ceil_div(x.c, PANEL_ROWS),
                              .groups = ceil_div(dy.c, MOST_CHANNELS)};
-    pl.group = round_up(ceil_div(dy.c, pl.groups), 8);
-    const int rows = pl.tiles_h * dy.n;
-    const size_t channels = (size_t)(pl.panels * PANEL_ROWS + pl.groups * pl.group);
-    const size_t row = (size_t)(pl.points * pl.tiles_w) * channels;
-    const int fit = (int)(batch_numbers(x, dy, m) / row);
-
+    pl.group = round_up(ceil_div(dy.c, pl.groups), pl.k->lanes);
     pl.pieces = ceil_div(pl.panels, JOB_PANELS);
-    pl.batches = ceil_div(rows, fit > 1 ? fit : 1);
-    pl.batch_tiles = ceil_div(rows, pl.batches) * pl.tiles_w;
-    pl.x_point = (size_t)pl.batch_tiles * PANEL_ROWS;
+    pl.sum_step = (size_t)(pl.points + 1) * PANEL_ROWS;
+    plan_batches(&pl);
+    /* An odd number of lines, so that a tile's products do not meet in one place of the caches. */
+    pl.x_point = (size_t)(pl.batch_tiles | 1) * PANEL_ROWS;
     pl.x_panel = (size_t)pl.points * pl.x_point;
     pl.x_reals = (size_t)pl.panels * pl.x_panel;
-    pl.y_point = (size_t)(pl.batch_tiles * pl.group);
+    pl.y_point = (size_t)(pl.batch_tiles * pl.group) + PANEL_ROWS;
     pl.y_group = (size_t)pl.points * pl.y_point;
     pl.y_reals = (size_t)pl.groups * pl.y_group;
-    pl.sum_step = (size_t)(pl.points + 1) * PANEL_ROWS;
     pl.width = pl.tiles_w * m + 2;
-    pl.sums = (size_t)(pl.batches > 1 ? pl.panels * dy.c : JOB_PANELS * pl.group) * pl.sum_step;
-    pl.work = (size_t)((m + 2) * pl.width) * 8;
-    pl.work = whole_lines(pl.batches == 1 && pl.sums > pl.work ? pl.sums : pl.work);
+    pl.strip = (STRIP_NUMBERS / (pl.width * pl.k->lanes) - 2) / m;
+    pl.strip = pl.strip < 1 ? 1 : pl.strip > pl.tiles_h ? pl.tiles_h : pl.strip;
+    pl.work = whole_lines((size_t)((pl.strip * m + 2) * pl.width * pl.k->lanes));
+    if (pl.parts > 1) {
+        pl.work += pl.x_reals + pl.y_reals;
+    } else if (pl.batches == 1) {
+        const size_t own = whole_lines((size_t)(JOB_PANELS * pl.group) * pl.sum_step);
+        pl.work = own > pl.work ? own : pl.work;
+    }
     return pl;
 }
 
-/* A line of 8 channels: pixels from x0 on, 0 outside the picture. */
-static void fill_line(const struct weight_plan *pl, struct view v, int image, int channel, int y,
-                      int x0, real *line)
-{
-    const int from = x0 < 0 ? -x0 : 0;
-    const int most = v.w - x0, to = most < pl->width ? most : pl->width;
-    const real *row[8];
+/* Lines of k->lanes channels of an image. */
+struct lines {
+    struct view v;
+    int image, channel;
+    int y, n, x0; /* lines y..y+n-1, pixels from x0 on */
+};
 
-    if (y < 0 || y >= v.h || from >= to) {
-        memset(line, 0, (size_t)pl->width * 8 * sizeof *line);
-        return;
-    }
-    for (int i = 0; i < 8; i++) {
-        /* Channels that do not exist give sums that nobody reads. */
-        const int c = channel + i < v.c ? channel + i : v.c - 1;
-        row[i] = view_at(v, image, c) + (size_t)y * (size_t)v.w + (size_t)(x0 + from);
-    }
-    memset(line, 0, (size_t)from * 8 * sizeof *line);
-    pl->cpu->kernels->transpose8((size_t)(to - from), row, 8, line + (size_t)from * 8);
-    memset(line + (size_t)to * 8, 0, (size_t)(pl->width - to) * 8 * sizeof *line);
+static const real *line_at(const struct lines *l, int image, int lane, int y)
+{
+    /* Channels that do not exist give sums that nobody reads. */
+    const int c = l->channel + lane < l->v.c ? l->channel + lane : l->v.c - 1;
+
+    return view_at(l->v, image, c) + (size_t)y * (size_t)l->v.w;
 }
 
-/* Rows of tiles of 8 channels from `channel` on, of x or of dy. */
+/* The lines as they lie below these, or in the next image, will be wanted then. */
+static void fetch_next(const struct weight_plan *pl, const struct lines *l, int y)
+{
+    const bool below = y + l->n < l->v.h;
+
+    for (int i = 0; i < pl->k->lanes && (below || l->image + 1 < l->v.n); i++) {
+        fetch(line_at(l, below ? l->image : l->image + 1, i, below ? y + l->n : y), (size_t)l->v.w);
+    }
+}
+
+/* Line y, with zeros outside the picture. */
+static void fill_line(const struct weight_plan *pl, const struct lines *l, int y, real *line)
+{
+    const size_t lanes = (size_t)pl->k->lanes;
+    const int from = l->x0 < 0 ? -l->x0 : 0;
+    const int most = l->v.w - l->x0, to = most < pl->width ? most : pl->width;
+    const real *row[PANEL_ROWS];
+
+    if (y < 0 || y >= l->v.h || from >= to) {
+        memset(line, 0, (size_t)pl->width * lanes * sizeof *line);
+        return;
+    }
+    fetch_next(pl, l, y);
+    for (int i = 0; i < pl->k->lanes; i++) {
+        row[i] = line_at(l, l->image, i, y) + l->x0 + from;
+    }
+    memset(line, 0, (size_t)from * lanes * sizeof *line);
+    for (size_t i = 0; i < lanes; i += 8) {
+        pl->cpu->kernels->transpose8((size_t)(to - from), row + i, lanes,
+                                     line + (size_t)from * lanes + i);
+    }
+    memset(line + (size_t)to * lanes, 0, (size_t)(pl->width - to) * lanes * sizeof *line);
+}
+
+/* Rows of tiles of k->lanes channels from `channel` on, of x or of dy. */
 static void transform(const struct weight_plan *pl, int channel, bool grad, real *pixels)
 {
-    const struct view v = grad ? pl->dy : pl->x;
-    const int lines = grad ? pl->m : pl->m + 2, off = grad ? 0 : -pl->pad;
     const size_t tile = grad ? (size_t)pl->group : PANEL_ROWS,
                  point = grad ? pl->y_point : pl->x_point;
+    const size_t line = (size_t)(pl->width * pl->k->lanes);
+    const int off = grad ? 0 : -pl->pad, beyond = grad ? 0 : 2;
+    struct lines l = {.v = grad ? pl->dy : pl->x, .channel = channel, .x0 = off};
     real *out = grad ? pl->out + (size_t)(channel / pl->group) * pl->y_group + channel % pl->group
                      : pl->in + (size_t)(channel / PANEL_ROWS) * pl->x_panel + channel % PANEL_ROWS;
 
-    for (int row = pl->rows.from; row < pl->rows.to; row++) {
-        const int y0 = row % pl->tiles_h * pl->m + off;
-        for (int i = 0; i < lines; i++) {
-            fill_line(pl, v, row / pl->tiles_h, channel, y0 + i, off,
-                      pixels + (size_t)(i * pl->width) * 8);
+    for (int row = pl->rows.from, rows; row < pl->rows.to; row += rows) {
+        const int first = row % pl->tiles_h;
+        const int left = pl->rows.to - row, image_left = pl->tiles_h - first;
+        rows = left < image_left ? left : image_left;
+        rows = rows < pl->strip ? rows : pl->strip;
+        l.image = row / pl->tiles_h;
+        l.y = first * pl->m + off;
+        l.n = rows * pl->m;
+        for (int i = 0; i < l.n + beyond; i++) {
+            fill_line(pl, &l, l.y + i, pixels + (size_t)i * line);
         }
-        (grad ? pl->k->tiles_grad : pl->k->tiles)(pl->tiles_w, pixels, pl->width, out, point, tile);
-        out += (size_t)pl->tiles_w * tile;
+        for (int i = 0; i < rows; i++, out += (size_t)pl->tiles_w * tile) {
+            (grad ? pl->k->tiles_grad : pl->k->tiles)(
+                pl->tiles_w, pixels + (size_t)(i * pl->m) * line, pl->width, out, point, tile);
+        }
     }
 }
 
 static int x_jobs(const struct weight_plan *pl)
 {
-    return pl->panels * (PANEL_ROWS / 8);
+    return pl->panels * (PANEL_ROWS / pl->k->lanes);
 }
 
 static void run_transform(void *ctx, int job, int worker)
@@ -150,9 +222,9 @@ static void run_transform(void *ctx, int job, int worker)
     real *pixels = pl->memory + (size_t)worker * pl->work;
 
     if (job < x_jobs(pl)) {
-        transform(pl, job * 8, false, pixels);
+        transform(pl, job * pl->k->lanes, false, pixels);
     } else {
-        transform(pl, (job - x_jobs(pl)) * 8, true, pixels);
+        transform(pl, (job - x_jobs(pl)) * pl->k->lanes, true, pixels);
     }
 }
 
@@ -221,14 +293,74 @@ static void run_multiply(void *ctx, int job, int worker)
     }
 }
 
+/* What all workers share: X and Y, and the sums that wait. */
+static size_t shared_reals(const struct weight_plan *pl)
+{
+    return pl->parts > 1     ? (size_t)pl->parts * pl->sums
+           : pl->batches > 1 ? pl->x_reals + pl->y_reals + pl->sums
+                             : pl->x_reals + pl->y_reals;
+}
+
 size_t wino_weight_scratch(const struct cpu *cpu, const struct conv_desc *d, struct view x,
                            struct view dy, int m)
 {
     const struct weight_plan pl = weight_plan(cpu, d, x, dy, m);
 
-    return (pl.x_reals + pl.y_reals + (pl.batches > 1 ? pl.sums : 0) +
-            (size_t)pool_threads(cpu->pool) * pl.work) *
-           sizeof(real);
+    return (shared_reals(&pl) + (size_t)pool_threads(cpu->pool) * pl.work) * sizeof(real);
+}
+
+static int transforms(const struct weight_plan *pl)
+{
+    return x_jobs(pl) + ceil_div(pl->dy.c, pl->k->lanes);
+}
+
+/* Batches of a part, by one worker with X and Y of its own. */
+static void run_part(void *ctx, int part, int worker)
+{
+    struct weight_plan pl = *(const struct weight_plan *)ctx;
+    const struct span batches = span_at(pl.batches, pl.parts, part);
+
+    pl.in = pl.memory + (size_t)worker * pl.work;
+    pl.out = pl.in + pl.x_reals;
+    pl.memory = pl.out + pl.y_reals;
+    pl.kept += (size_t)part * pl.sums;
+    for (int b = batches.from; b < batches.to; b++) {
+        pl.rows = span_at(pl.tiles_h * pl.dy.n, pl.batches, b);
+        pl.first = b == batches.from;
+        for (int job = 0; job < transforms(&pl); job++) {
+            run_transform(&pl, job, 0);
+        }
+        for (int job = 0; job < pl.pieces * pl.groups; job++) {
+            run_multiply(&pl, job, 0);
+        }
+    }
+}
+
+/* The sums of all parts, of one panel. */
+static void join_parts(void *ctx, int panel, int worker)
+{
+    const struct weight_plan *pl = ctx;
+
+    (void)worker;
+    for (int o = 0; o < pl->dy.c; o++) {
+        real *sums = pl->kept + (size_t)(panel * pl->dy.c + o) * pl->sum_step;
+        for (int part = 1; part < pl->parts; part++) {
+            pl->cpu->kernels->add(ACT_LINEAR, (size_t)(pl->points * PANEL_ROWS), sums,
+                                  sums + (size_t)part * pl->sums, sums);
+        }
+        add_filters(pl, panel, o, sums);
+    }
+}
+
+static void share_batches(struct weight_plan *pl, struct pool *pool)
+{
+    for (int b = 0; b < pl->batches; b++) {
+        pl->rows = span_at(pl->tiles_h * pl->dy.n, pl->batches, b);
+        pl->first = b == 0;
+        pl->last = b == pl->batches - 1;
+        pool_run(pool, transforms(pl), run_transform, pl);
+        pool_run(pool, pl->pieces * pl->groups, run_multiply, pl);
+    }
 }
 
 void wino_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct view x,
@@ -237,18 +369,15 @@ void wino_weight_run(const struct cpu *cpu, const struct conv_desc *d, struct vi
     struct weight_plan pl = weight_plan(cpu, d, x, dy, m);
 
     pl.dw = dw;
+    pl.memory = (real *)scratch + shared_reals(&pl);
+    if (pl.parts > 1) {
+        pl.kept = scratch;
+        pool_run(cpu->pool, pl.parts, run_part, &pl);
+        pool_run(cpu->pool, pl.panels, join_parts, &pl);
+        return;
+    }
     pl.in = scratch;
     pl.out = pl.in + pl.x_reals;
-    pl.memory = pl.out + pl.y_reals;
-    if (pl.batches > 1) {
-        pl.kept = pl.memory;
-        pl.memory += pl.sums;
-    }
-    for (int b = 0; b < pl.batches; b++) {
-        pl.rows = span_at(pl.tiles_h * dy.n, pl.batches, b);
-        pl.first = b == 0;
-        pl.last = b == pl.batches - 1;
-        pool_run(cpu->pool, x_jobs(&pl) + ceil_div(dy.c, 8), run_transform, &pl);
-        pool_run(cpu->pool, pl.pieces * pl.groups, run_multiply, &pl);
-    }
+    pl.kept = pl.batches > 1 ? pl.out + pl.y_reals : NULL;
+    share_batches(&pl, cpu->pool);
 }

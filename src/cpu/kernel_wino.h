@@ -7,15 +7,22 @@
  * is p^i. All rows but the first and the last come in pairs that share their even and odd parts.
  *
  * The points are 1 (m = 2), 3/4, 3/2 (4) and 1/2, 1, 2 (6): their powers are exact numbers, and of
- * such sets they round least. Lanes are tiles where data are transformed, channels elsewhere.
- * Everything is done in whole vectors, so that a number's roundings do not depend on its
- * neighbours.
+ * such sets they round least. Lanes are tiles where data are transformed, channels elsewhere:
+ * eight, but as many as a panel has for the filters' gradient where a vector holds them. Everything
+ * is done in whole vectors, so that a number's roundings do not depend on its neighbours.
  */
 #ifndef VOV_CPU_KERNEL_WINO_H
 #define VOV_CPU_KERNEL_WINO_H
 
 #include "kernel_act.h"
 #include "kernel_tile.h"
+
+enum { WIDE = VEC_LANES >= PANEL_ROWS ? PANEL_ROWS : 8 };
+typedef real wide_vec __attribute__((vector_size(WIDE * sizeof(real))));
+typedef real wide_any
+    __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
+#define WIDE_LOAD(p) (*(const wide_any *)(p))
+#define WIDE_STORE(p, v) (*(wide_any *)(p) = (v))
 
 /* Points of m = 4 and 6, and their squares. */
 #define P4A ((real)0.75)
@@ -25,56 +32,53 @@
 #define P6A ((real)0.5)
 #define P6C ((real)2)
 
-/* o = B^T d. */
-ALWAYS_INLINE void wino_data2(const v8 *d, v8 *o)
-{
-    o[0] = d[2] - d[0];
-    o[1] = d[2] + d[1];
-    o[2] = d[2] - d[1];
-    o[3] = d[3] - d[1];
-}
-
-ALWAYS_INLINE void wino_data4(const v8 *d, v8 *o)
-{
-    const v8 even_a = d[4] - S4B * d[2], odd_a = P4A * (d[3] - S4B * d[1]);
-    const v8 even_b = d[4] - S4A * d[2], odd_b = P4B * (d[3] - S4A * d[1]);
-
-    o[0] = d[4] - (S4A + S4B) * d[2] + S4A * S4B * d[0];
-    o[1] = even_a + odd_a;
-    o[2] = even_a - odd_a;
-    o[3] = even_b + odd_b;
-    o[4] = even_b - odd_b;
-    o[5] = d[5] - (S4A + S4B) * d[3] + S4A * S4B * d[1];
-}
-
-/* Squares 1/4, 1, 4: E = x^6 - 21/4 x^4 + 21/4 x^2 - 1. */
-ALWAYS_INLINE void wino_data6(const v8 *d, v8 *o)
-{
-    const v8 even_a = d[6] - 5 * d[4] + 4 * d[2], odd_a = P6A * (d[5] - 5 * d[3] + 4 * d[1]);
-    const v8 even_b = d[6] - (real)4.25 * d[4] + d[2], odd_b = d[5] - (real)4.25 * d[3] + d[1];
-    const v8 even_c = d[6] - (real)1.25 * d[4] + (real)0.25 * d[2];
-    const v8 odd_c = P6C * (d[5] - (real)1.25 * d[3] + (real)0.25 * d[1]);
-
-    o[0] = d[6] - d[0] + (real)5.25 * (d[2] - d[4]);
-    o[1] = even_a + odd_a;
-    o[2] = even_a - odd_a;
-    o[3] = even_b + odd_b;
-    o[4] = even_b - odd_b;
-    o[5] = even_c + odd_c;
-    o[6] = even_c - odd_c;
-    o[7] = d[7] - d[1] + (real)5.25 * (d[3] - d[5]);
-}
-
-ALWAYS_INLINE void wino_data(int m, const v8 *d, v8 *o)
-{
-    if (m == 2) {
-        wino_data2(d, o);
-    } else if (m == 4) {
-        wino_data4(d, o);
-    } else {
-        wino_data6(d, o);
+/* o = B^T d, of vectors V. With the squares 1/4, 1, 4, E = x^6 - 21/4 x^4 + 21/4 x^2 - 1. */
+#define WINO_DATA(V, kind)                                                                         \
+    ALWAYS_INLINE void kind##_data2(const V *d, V *o)                                              \
+    {                                                                                              \
+        o[0] = d[2] - d[0];                                                                        \
+        o[1] = d[2] + d[1];                                                                        \
+        o[2] = d[2] - d[1];                                                                        \
+        o[3] = d[3] - d[1];                                                                        \
+    }                                                                                              \
+    ALWAYS_INLINE void kind##_data4(const V *d, V *o)                                              \
+    {                                                                                              \
+        const V even_a = d[4] - S4B * d[2], odd_a = P4A * (d[3] - S4B * d[1]);                     \
+        const V even_b = d[4] - S4A * d[2], odd_b = P4B * (d[3] - S4A * d[1]);                     \
+        o[0] = d[4] - (S4A + S4B) * d[2] + S4A * S4B * d[0];                                       \
+        o[1] = even_a + odd_a;                                                                     \
+        o[2] = even_a - odd_a;                                                                     \
+        o[3] = even_b + odd_b;                                                                     \
+        o[4] = even_b - odd_b;                                                                     \
+        o[5] = d[5] - (S4A + S4B) * d[3] + S4A * S4B * d[1];                                       \
+    }                                                                                              \
+    ALWAYS_INLINE void kind##_data6(const V *d, V *o)                                              \
+    {                                                                                              \
+        const V even_a = d[6] - 5 * d[4] + 4 * d[2], odd_a = P6A * (d[5] - 5 * d[3] + 4 * d[1]);   \
+        const V even_b = d[6] - (real)4.25 * d[4] + d[2], odd_b = d[5] - (real)4.25 * d[3] + d[1]; \
+        const V even_c = d[6] - (real)1.25 * d[4] + (real)0.25 * d[2];                             \
+        const V odd_c = P6C * (d[5] - (real)1.25 * d[3] + (real)0.25 * d[1]);                      \
+        o[0] = d[6] - d[0] + (real)5.25 * (d[2] - d[4]);                                           \
+        o[1] = even_a + odd_a;                                                                     \
+        o[2] = even_a - odd_a;                                                                     \
+        o[3] = even_b + odd_b;                                                                     \
+        o[4] = even_b - odd_b;                                                                     \
+        o[5] = even_c + odd_c;                                                                     \
+        o[6] = even_c - odd_c;                                                                     \
+        o[7] = d[7] - d[1] + (real)5.25 * (d[3] - d[5]);                                           \
+    }                                                                                              \
+    ALWAYS_INLINE void kind##_data(int m, const V *d, V *o)                                        \
+    {                                                                                              \
+        if (m == 2) {                                                                              \
+            kind##_data2(d, o);                                                                    \
+        } else if (m == 4) {                                                                       \
+            kind##_data4(d, o);                                                                    \
+        } else {                                                                                   \
+            kind##_data6(d, o);                                                                    \
+        }                                                                                          \
     }
-}
+WINO_DATA(v8, eight)
+WINO_DATA(wide_vec, wide)
 
 /* o = A^T p. */
 ALWAYS_INLINE void wino_result(int m, const v8 *p, v8 *o)
@@ -132,7 +136,7 @@ ALWAYS_INLINE void wino_filter(int m, const v8 *g, v8 *o)
 }
 
 /* o = A y: a tile's gradient, m numbers to m + 2. */
-ALWAYS_INLINE void wino_grad(int m, const v8 *y, v8 *o)
+ALWAYS_INLINE void wino_grad(int m, const wide_vec *y, wide_vec *o)
 {
     o[0] = y[0];
     o[m + 1] = y[m - 1];
@@ -140,17 +144,18 @@ ALWAYS_INLINE void wino_grad(int m, const v8 *y, v8 *o)
         o[1] = y[0] + y[1];
         o[2] = y[0] - y[1];
     } else if (m == 4) {
-        const v8 even_a = y[0] + S4A * y[2], odd_a = P4A * (y[1] + S4A * y[3]);
-        const v8 even_b = y[0] + S4B * y[2], odd_b = P4B * (y[1] + S4B * y[3]);
+        const wide_vec even_a = y[0] + S4A * y[2], odd_a = P4A * (y[1] + S4A * y[3]);
+        const wide_vec even_b = y[0] + S4B * y[2], odd_b = P4B * (y[1] + S4B * y[3]);
         o[1] = even_a + odd_a;
         o[2] = even_a - odd_a;
         o[3] = even_b + odd_b;
         o[4] = even_b - odd_b;
     } else {
-        const v8 even_a = y[0] + (real)0.25 * y[2] + (real)0.0625 * y[4];
-        const v8 odd_a = P6A * (y[1] + (real)0.25 * y[3] + (real)0.0625 * y[5]);
-        const v8 even_b = y[0] + y[2] + y[4], odd_b = y[1] + y[3] + y[5];
-        const v8 even_c = y[0] + 4 * y[2] + 16 * y[4], odd_c = P6C * (y[1] + 4 * y[3] + 16 * y[5]);
+        const wide_vec even_a = y[0] + (real)0.25 * y[2] + (real)0.0625 * y[4];
+        const wide_vec odd_a = P6A * (y[1] + (real)0.25 * y[3] + (real)0.0625 * y[5]);
+        const wide_vec even_b = y[0] + y[2] + y[4], odd_b = y[1] + y[3] + y[5];
+        const wide_vec even_c = y[0] + 4 * y[2] + 16 * y[4],
+                       odd_c = P6C * (y[1] + 4 * y[3] + 16 * y[5]);
         o[1] = even_a + odd_a;
         o[2] = even_a - odd_a;
         o[3] = even_b + odd_b;
@@ -163,17 +168,17 @@ ALWAYS_INLINE void wino_grad(int m, const v8 *y, v8 *o)
 /* What a pair adds to G^T z. */
 #define FILTER_BACK(at, p, f)                                                                      \
     do {                                                                                           \
-        const v8 sum = z[at] + z[(at) + 1], dif = z[at] - z[(at) + 1];                             \
+        const wide_vec sum = z[at] + z[(at) + 1], dif = z[at] - z[(at) + 1];                       \
         o[0] += sum * (1 / (2 * (p) * (p) * (f)));                                                 \
         o[1] += dif * (1 / (2 * (p) * (f)));                                                       \
         o[2] += sum * (1 / (2 * (f)));                                                             \
     } while (0)
 
 /* o = G^T z: m + 2 numbers to 3. */
-ALWAYS_INLINE void wino_filter_back(int m, const v8 *z, v8 *o)
+ALWAYS_INLINE void wino_filter_back(int m, const wide_vec *z, wide_vec *o)
 {
     o[0] = m == 4 ? z[0] * (1 / (S4A * S4B)) : -z[0];
-    o[1] = (v8){0};
+    o[1] = (wide_vec){0};
     o[2] = z[m + 1];
     if (m == 2) {
         FILTER_BACK(1, (real)1, (real)1);
@@ -216,7 +221,7 @@ ALWAYS_INLINE void wino_down(int m, int n, const real *d, real *s, size_t plane)
             for (int i = 0; i < m + 2; i++) {
                 r[i] = LOAD8(d + i * line + t);
             }
-            wino_data(m, r, o);
+            eight_data(m, r, o);
 #pragma GCC unroll 8
             for (int i = 0; i < m + 2; i++) {
                 STORE8(s + (size_t)(i * (m + 2)) * plane + t, o[i]);
@@ -235,7 +240,7 @@ ALWAYS_INLINE void wino_across(int m, int n, const real *s, size_t plane, real *
             for (int j = 0; j < m + 2; j++) {
                 r[j] = LOAD8(s + (size_t)j * plane + t);
             }
-            wino_data(m, r, o);
+            eight_data(m, r, o);
 #pragma GCC unroll 8
             for (int j = 0; j < m + 2; j++) {
                 STORE8(v + (size_t)j * step + t, o[j]);
@@ -283,27 +288,27 @@ ALWAYS_INLINE void wino_back(int m, int n, const real *sums, size_t tile, int wi
 }
 
 /*
- * Tiles t < n of 8 channels, from pixel (y, x) at pixels[(y*width + x)*8]: product p of tile t goes
- * to out[p*point + t*tile]. grad: tiles of m x m by A, else of m + 2 by B^T.
+ * Tiles t < n of WIDE channels, from pixel (y, x) at pixels[(y*width + x)*WIDE]: product p of tile
+ * t goes to out[p*point + t*tile]. grad: tiles of m x m by A, else of m + 2 by B^T.
  */
 ALWAYS_INLINE void wino_tiles(int m, bool grad, int n, const real *pixels, int width, real *out,
                               size_t point, size_t tile)
 {
     const int side = grad ? m : m + 2;
 
-    for (int t = 0; t < n; t++, pixels += (ptrdiff_t)(m * 8), out += tile) {
-        v8 q[8][8];
+    for (int t = 0; t < n; t++, pixels += (ptrdiff_t)(m * WIDE), out += tile) {
+        wide_vec q[8][8];
 #pragma GCC unroll 8
         for (int j = 0; j < side; j++) {
-            v8 r[8], o[8];
+            wide_vec r[8], o[8];
 #pragma GCC unroll 8
             for (int i = 0; i < side; i++) {
-                r[i] = LOAD8(pixels + (ptrdiff_t)((i * width + j) * 8));
+                r[i] = WIDE_LOAD(pixels + (ptrdiff_t)((i * width + j) * WIDE));
             }
             if (grad) {
                 wino_grad(m, r, o);
             } else {
-                wino_data(m, r, o);
+                wide_data(m, r, o);
             }
 #pragma GCC unroll 8
             for (int i = 0; i < m + 2; i++) {
@@ -312,15 +317,15 @@ ALWAYS_INLINE void wino_tiles(int m, bool grad, int n, const real *pixels, int w
         }
 #pragma GCC unroll 8
         for (int i = 0; i < m + 2; i++) {
-            v8 o[8];
+            wide_vec o[8];
             if (grad) {
                 wino_grad(m, q[i], o);
             } else {
-                wino_data(m, q[i], o);
+                wide_data(m, q[i], o);
             }
 #pragma GCC unroll 8
             for (int j = 0; j < m + 2; j++) {
-                STORE8(out + (size_t)(i * (m + 2) + j) * point, o[j]);
+                WIDE_STORE(out + (size_t)(i * (m + 2) + j) * point, o[j]);
             }
         }
     }
@@ -329,14 +334,14 @@ ALWAYS_INLINE void wino_tiles(int m, bool grad, int n, const real *pixels, int w
 /* Filters' gradients from sums[p*PANEL_ROWS + channel] to g[tap*PANEL_ROWS + channel]. */
 ALWAYS_INLINE void wino_filters_back(int m, const real *sums, real *g)
 {
-    for (int half = 0; half < PANEL_ROWS; half += 8) {
-        v8 q[3][8];
+    for (int half = 0; half < PANEL_ROWS; half += WIDE) {
+        wide_vec q[3][8];
 #pragma GCC unroll 8
         for (int j = 0; j < m + 2; j++) {
-            v8 r[8], o[3];
+            wide_vec r[8], o[3];
 #pragma GCC unroll 8
             for (int i = 0; i < m + 2; i++) {
-                r[i] = LOAD8(sums + (i * (m + 2) + j) * PANEL_ROWS + half);
+                r[i] = WIDE_LOAD(sums + (i * (m + 2) + j) * PANEL_ROWS + half);
             }
             wino_filter_back(m, r, o);
             q[0][j] = o[0];
@@ -345,11 +350,11 @@ ALWAYS_INLINE void wino_filters_back(int m, const real *sums, real *g)
         }
 #pragma GCC unroll 3
         for (int i = 0; i < 3; i++) {
-            v8 o[3];
+            wide_vec o[3];
             wino_filter_back(m, q[i], o);
-            STORE8(g + (i * 3 + 0) * PANEL_ROWS + half, o[0]);
-            STORE8(g + (i * 3 + 1) * PANEL_ROWS + half, o[1]);
-            STORE8(g + (i * 3 + 2) * PANEL_ROWS + half, o[2]);
+            WIDE_STORE(g + (i * 3 + 0) * PANEL_ROWS + half, o[0]);
+            WIDE_STORE(g + (i * 3 + 1) * PANEL_ROWS + half, o[1]);
+            WIDE_STORE(g + (i * 3 + 2) * PANEL_ROWS + half, o[2]);
         }
     }
 }
@@ -427,9 +432,10 @@ WINO_KERNELS(6)
 
 #define WINO_TABLE(n)                                                                              \
     {                                                                                              \
-        .m = (n), .spread = kernel_spread##n, .down = kernel_down##n, .across = kernel_across##n,  \
-        .back = kernel_back##n, .filters = kernel_filters##n, .tiles = kernel_tiles##n,            \
-        .tiles_grad = kernel_tiles_grad##n, .filters_back = kernel_filters_back##n,                \
+        .m = (n), .lanes = WIDE, .spread = kernel_spread##n, .down = kernel_down##n,               \
+        .across = kernel_across##n, .back = kernel_back##n, .filters = kernel_filters##n,          \
+        .tiles = kernel_tiles##n, .tiles_grad = kernel_tiles_grad##n,                              \
+        .filters_back = kernel_filters_back##n,                                                    \
     }
 
 #endif

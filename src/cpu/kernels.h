@@ -70,7 +70,7 @@ enum { PANEL_ROWS = 16 };
  * of 8, and the lanes too many are filled with whatever is there.
  */
 struct wino_kernels {
-    int m;
+    int m, lanes; /* lanes: channels that the filters' gradient is transformed of at a time */
     /* A line of the picture, 0 beyond its ends, by tiles: d[j*n + t] = line[m*t + j], j < m + 2. */
     void (*spread)(int n, const real *line, real *d);
     /* m + 2 spread lines, one behind the other, by columns to s[(i*(m + 2) + j)*plane + t]. */
@@ -83,10 +83,10 @@ struct wino_kernels {
     /* Filters g[tap][PANEL_ROWS] to u[p*step + row]. */
     void (*filters)(const real *g, real *u, size_t step);
 
-    /* For the filters' gradient, with channels as lanes: 8 channels of n tiles, from
-     * pixels[(y*width
-     * + x)*8], product p of tile t to out[p*point + t*tile]; the same of gradients of m x m
-     * outputs; and sums[p][PANEL_ROWS] over all tiles back to g[tap][PANEL_ROWS]. */
+    /* For the filters' gradient, with channels as lanes: `lanes` channels of n tiles, from
+     * pixels[(y*width + x)*lanes], product p of tile t to out[p*point + t*tile]; the same of
+     * gradients of m x m outputs; and sums[p][PANEL_ROWS] over all tiles back to
+     * g[tap][PANEL_ROWS]. */
     void (*tiles)(int n, const real *pixels, int width, real *out, size_t point, size_t tile);
     void (*tiles_grad)(int n, const real *pixels, int width, real *out, size_t point, size_t tile);
     void (*filters_back)(const real *sums, real *g);
