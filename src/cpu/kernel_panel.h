@@ -309,7 +309,12 @@ static inline void kernel_put_rows(const struct rows_out *o, int n, const real *
 {
     const bool plus = o->plus != NULL;
 
-    if (o->act == ACT_RELU && plus) {
+    if (o->add && o->act == ACT_LINEAR && !plus) { /* gradients: y is what is added */
+        struct rows_out sum = *o;
+        sum.add = false;
+        sum.plus = y;
+        put_rows(&sum, ACT_LINEAR, true, n, pixels, y);
+    } else if (o->act == ACT_RELU && plus) {
         put_rows(o, ACT_RELU, true, n, pixels, y);
     } else if (o->act == ACT_RELU) {
         put_rows(o, ACT_RELU, false, n, pixels, y);
