@@ -171,4 +171,42 @@ static inline void kernel_twice_back(size_t n, const real *g, real *line)
     }
 }
 
+/* y[r][i] = the mean of the four numbers of x, whose rows are twice as many and as long. */
+static inline void kernel_quarter(int rows, int n, const real *x, real *y)
+{
+    const real quarter = (real)0.25;
+
+    for (int r = 0; r < rows; r++, x += (ptrdiff_t)(4 * n), y += n) {
+        const real *a = x, *b = x + (ptrdiff_t)(2 * n);
+        int i = 0;
+        for (; i + 8 <= n; i += 8, a += 16, b += 16) {
+            STORE8(y + i, ((EVEN8(a) + EVEN8(b)) + (ODD8(a) + ODD8(b))) * quarter);
+        }
+        for (; i < n; i++, a += 2, b += 2) {
+            y[i] = ((a[0] + b[0]) + (a[1] + b[1])) * quarter;
+        }
+    }
+}
+
+/* Its gradient. */
+static inline void kernel_quarter_back(int rows, int n, const real *dy, real *dx)
+{
+    const real quarter = (real)0.25;
+
+    for (int r = 0; r < rows; r++, dx += (ptrdiff_t)(4 * n), dy += n) {
+        real *a = dx, *b = dx + (ptrdiff_t)(2 * n);
+        int i = 0;
+        for (; i + 8 <= n; i += 8, a += 16, b += 16) {
+            const v8 g = LOAD8(dy + i) * quarter, lo = MIX_LO(g, g), hi = MIX_HI(g, g);
+            STORE8(a, lo);
+            STORE8(a + 8, hi);
+            STORE8(b, lo);
+            STORE8(b + 8, hi);
+        }
+        for (; i < n; i++, a += 2, b += 2) {
+            a[0] = a[1] = b[0] = b[1] = dy[i] * quarter;
+        }
+    }
+}
+
 #endif

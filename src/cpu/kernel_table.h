@@ -55,7 +55,8 @@
         .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)}, .larger = kernel_larger,            \
         .largest = kernel_largest, .window_sums = kernel_window_sums,                              \
         .window_spread = kernel_window_spread, .twice = kernel_twice,                              \
-        .twice_back = kernel_twice_back, .multiply_adds = kernel_multiply_adds,                    \
+        .twice_back = kernel_twice_back, .quarter = kernel_quarter,                                \
+        .quarter_back = kernel_quarter_back, .multiply_adds = kernel_multiply_adds,                \
         .multiply = kernel_multiply, .join_rows = kernel_join_rows, .put_rows = kernel_put_rows,   \
     }
 

@@ -206,6 +206,9 @@ struct cpu_kernels {
      * their gradients, with one more on each side, give to the n. */
     void (*twice)(size_t n, const real *line, real *out);
     void (*twice_back)(size_t n, const real *g, real *line);
+    /* y[rows][n]: means of fours of x[2*rows][2*n]; and what its gradient gives to x. */
+    void (*quarter)(int rows, int n, const real *x, real *y);
+    void (*quarter_back)(int rows, int n, const real *dy, real *dx);
 
     double (*sum)(size_t n, const real *x);
     double (*dot)(size_t n, const real *x, const real *y);
