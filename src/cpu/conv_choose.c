@@ -69,15 +69,21 @@ static enum conv_method fastest(const struct conv_costs *costs, const struct cor
     return best;
 }
 
-/* By tiles of the sums' kernel; filters are moved once at the end. */
-static double weight_product_time(const struct conv_costs *costs, struct view x, struct view dy)
+/* By tiles of the sums' kernel, or by dot products, for which each tap's numbers are copied;
+ * filters are moved once at the end. */
+static double weight_product_time(const struct cpu_kernels *kernels, struct view x, struct view dy)
 {
     const double pixels = (double)dy.n * dy.h * dy.w;
-    const double pairs = (double)round_up(x.c, TILE_COLS) * round_up(dy.c, TILE_ROWS);
-    const struct work w = {
-        .numbers = pixels * (x.c + dy.c), .madds = 9 * pixels * pairs, .move = costs->product_move};
+    struct work w = {.move = kernels->costs.product_move};
 
-    return time_of(costs, &w);
+    if (kernels->dots) {
+        w.numbers = pixels * (9 * x.c + dy.c);
+        w.madds = pixels * round_up(9 * x.c, DOT_SIDE) * round_up(dy.c, DOT_SIDE);
+    } else {
+        w.numbers = pixels * (x.c + dy.c);
+        w.madds = 9 * pixels * round_up(x.c, TILE_COLS) * round_up(dy.c, TILE_ROWS);
+    }
+    return time_of(&kernels->costs, &w);
 }
 
 static double weight_wino_time(const struct conv_costs *costs, struct view x, struct view dy, int m)
@@ -106,7 +112,7 @@ enum conv_method conv_choose_weight(const struct cpu *cpu, const struct conv_des
         return METHOD_PRODUCT;
     }
     if (d->alg == CONV_AUTO || d->alg == CONV_AUTO_F4) {
-        return weight_wino_time(costs, x, dy, 4) < WORTH * weight_product_time(costs, x, dy)
+        return weight_wino_time(costs, x, dy, 4) < WORTH * weight_product_time(cpu->kernels, x, dy)
                    ? METHOD_F4
                    : METHOD_PRODUCT;
     }

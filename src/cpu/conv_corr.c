@@ -255,13 +255,18 @@ static void scatter(const struct corr_plan *pl, const struct piece *p, int chann
 {
     const struct corr *c = pl->c;
 
+    const size_t first = (size_t)(c->out_x + p->col * c->out_step);
+    const ptrdiff_t step = c->out_step;
+
     for (int m = 0; m < channels; m++, pixels += row) {
-        real *plane = view_at(c->dst, p->image, channel + m);
-        for (int i = 0; i < p->rows * p->cols; i++) {
-            const int y = c->out_y + (p->row + i / p->cols) * c->out_step;
-            const int x = c->out_x + (p->col + i % p->cols) * c->out_step;
-            real *to = plane + (size_t)y * (size_t)c->dst.w + (size_t)x;
-            *to = pixels[i] + (c->add ? *to : 0);
+        real *plane = view_at(c->dst, p->image, channel + m) + first;
+        const real *from = pixels;
+        for (int r = 0; r < p->rows; r++, from += p->cols) {
+            const int y = c->out_y + (p->row + r) * c->out_step;
+            real *to = plane + (size_t)y * (size_t)c->dst.w;
+            for (int i = 0; i < p->cols; i++) {
+                to[i * step] = from[i] + (c->add ? to[i * step] : 0);
+            }
         }
     }
 }
