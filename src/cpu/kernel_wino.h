@@ -21,6 +21,10 @@ enum { WIDE = VEC_LANES >= PANEL_ROWS ? PANEL_ROWS : 8 };
 typedef real wide_vec __attribute__((vector_size(WIDE * sizeof(real))));
 typedef real wide_any
     __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real v16 __attribute__((vector_size(16 * sizeof(real))));
+typedef real v16_any
+    __attribute__((vector_size(16 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#define LOAD16(p) (*(const v16_any *)(p))
 #define WIDE_LOAD(p) (*(const wide_any *)(p))
 #define WIDE_STORE(p, v) (*(wide_any *)(p) = (v))
 
@@ -192,9 +196,33 @@ ALWAYS_INLINE void wino_filter_back(int m, const wide_vec *z, wide_vec *o)
     }
 }
 
+/* Every fourth number of a and b, from number j on. */
+#define FOURTHS(a, b, j)                                                                           \
+    __builtin_shufflevector(a, b, (j), 4 + (j), 8 + (j), 12 + (j), 16 + (j), 20 + (j), 24 + (j),   \
+                            28 + (j))
+
+/* wino_spread of m = 4, where an instruction takes any numbers from two vectors of 16. */
+static inline void spread_fourths(int n, const real *line, real *d)
+{
+    for (int t = 0; t < n; t += 8, line += 32, d += 8) {
+        const v16 a = LOAD16(line), b = LOAD16(line + 16);
+        const v16 a4 = LOAD16(line + 4), b4 = LOAD16(line + 20);
+        STORE8(d, FOURTHS(a, b, 0));
+        STORE8(d + n, FOURTHS(a, b, 1));
+        STORE8(d + 2 * n, FOURTHS(a, b, 2));
+        STORE8(d + 3 * n, FOURTHS(a, b, 3));
+        STORE8(d + 4 * n, FOURTHS(a4, b4, 0));
+        STORE8(d + 5 * n, FOURTHS(a4, b4, 1));
+    }
+}
+
 /* Numbers m*t + j of the line, j = 0..m+1, of n tiles t: d[j*n + t]. n is a multiple of 8. */
 ALWAYS_INLINE void wino_spread(int m, int n, const real *line, real *d)
 {
+    if (m == 4 && VEC_LANES >= 16) {
+        spread_fourths(n, line, d);
+        return;
+    }
     for (int t = 0; t < n; t += 8, line += (ptrdiff_t)(8 * m)) {
         v8 r[8], o[8];
 #pragma GCC unroll 8
