@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "tensor.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -106,6 +107,15 @@ struct roi_align_desc {
     int rows;                         /* regions of one picture */
     int take;                         /* the first so many of them are cut out */
 };
+
+/* Square pixels from which on a region belongs to map `level` > 0 or a later one: on all devices a
+ * comparison of real numbers. */
+static inline real roi_level_area(const struct roi_align_desc *d, int level)
+{
+    const double side = (double)d->canonical * (ldexp(1, d->first_level + level - 4) - 1e-6);
+
+    return (real)(side * side);
+}
 
 /* Which rows of a picture's RoIs a mask head sees, and the input's size. */
 struct mask_desc {

@@ -119,13 +119,13 @@ void rpn_end(const struct rpn_call *c, real *loss)
 
 int roi_level(const struct roi_align_desc *d, const real *roi)
 {
-    const double side = sqrt((double)(roi[2] - roi[0]) * (double)(roi[3] - roi[1]));
-    const double level = floor(4 + log2(side / (double)d->canonical + 1e-6)) - d->first_level;
+    const real area = (roi[2] - roi[0]) * (roi[3] - roi[1]);
+    int level = d->n_levels - 1;
 
-    if (!(level > 0)) {
-        return 0;
+    while (level > 0 && !(area >= roi_level_area(d, level))) {
+        level--;
     }
-    return level < d->n_levels - 1 ? (int)level : d->n_levels - 1;
+    return level;
 }
 
 struct roi_axis roi_axis(const struct roi_align_desc *d, real lo, real hi, real scale)

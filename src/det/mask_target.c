@@ -1,11 +1,14 @@
 /*
  * mask_target.c - the part of a true mask that a RoI sees (He et al. 2017, 3.1), at the RoI's own
  * resolution: each cell is the mean of 2 x 2 bilinear samples of the truth's grid, as RoIAlign
- * would take them, and belongs to the object where that is half or more.
+ * would take them, and belongs to the object where that is half or more. Halves are common, as when
+ * the RoI is the truth's box: they are counted as such though rounding may leave a little less, so
+ * that all devices, some of which compute in float, say the same.
  */
 #include "roi_part.h"
 
 enum { SAMPLES = 2 };
+static const double half = 0.5 * SAMPLES * SAMPLES - MASK_TARGET_SLACK;
 
 /* Bilinear between cell centres, the outermost repeated to the edge; nothing beyond it. x, y: in
  * cells. */
@@ -42,6 +45,6 @@ void mask_target(const struct mask_grid *truth, const struct box *roi, int size,
             const double y = (double)roi->y0 + (row + k / SAMPLES + 0.5) * step_y;
             sum += sample(truth, (x - (double)truth->box.x0) / w, (y - (double)truth->box.y0) / h);
         }
-        target[i] = sum >= 0.5 * SAMPLES * SAMPLES ? 1 : 0;
+        target[i] = sum >= half ? 1 : 0;
     }
 }

@@ -167,6 +167,7 @@ struct mask_grid {
     int side;
     struct box box;
 };
+#define MASK_TARGET_SLACK 1e-3 /* what the sum of a cell's four samples may lack of a half */
 void mask_target(const struct mask_grid *truth, const struct box *roi, int size, real *target);
 
 #endif
