@@ -363,55 +363,66 @@ struct backend_ops {
                                       int n);
 
     /*
-     * Optional, all or none: two-stage detectors. rois [n*rows,5,1,1] and found [n*rows,6,1,1] are
-     * lists as in det/roi.h, logits [n,P,1,1] and deltas [n,P,4,1] those of all anchors, class
-     * logits [n*rows,C,1,1], class deltas [n*rows,4*C,1,1], truth as above, extent [n,4,1,1] what
-     * of the input is picture, in parts (see roi_extent). A region's row that is not in use gives
-     * zeros. `node` as in dropout: what choices by chance depend on beside the pass.
-     *   roi_align_bwd   adds to dmaps; p NULL: not wanted
-     *   proposals       rois from logits and deltas
-     *   rpn             match [n,P,5,1]; loss[0] = mean cross-entropy of the anchors drawn, loss[1]
-     * = smooth L1 of the objects over the number drawn, loss[2] objects, loss[3] drawn roi_sample
-     * sampled and match [n*rows,6,1,1] from rois and truth roi_loss        the same four numbers
-     * for class logits and deltas, over the rows in use roi_detect      found from rois, class
-     * logits and deltas mask_loss       target [n*take,1,h,w] and the mean cross-entropy loss[0] of
-     * logits [n*take,C,h,w] in the channel of each object's class; loss[1] objects mask_select y
-     * [n*rows,1,h,w]: probabilities of the channel of what was found
+     * Two-stage detectors. rois [n*rows,5,1,1] and found [n*rows,6,1,1] are lists as in det/roi.h,
+     * anchors [1,P,4,1] those of d in the device's memory, logits [n,P,1,1] and deltas [n,P,4,1]
+     * theirs, class logits [n*rows,C,1,1], class deltas [n*rows,4*C,1,1], truth as above, extent
+     * [n,4,1,1] what of the input is picture, in parts (see roi_extent). `node` as in dropout: what
+     * choices by chance depend on beside the pass.
      */
+
+    /* The row of a region that is not in use gives zeros. bwd adds to dmaps; p NULL: not wanted. */
     void (*roi_align_fwd)(struct backend *be, const struct roi_align_desc *d,
                           const struct view *maps, struct view rois, struct view y);
     void (*roi_align_bwd)(struct backend *be, const struct roi_align_desc *d, struct view rois,
                           struct view dy, const struct view *dmaps);
+
+    /* rois from logits and deltas. */
     size_t (*proposals_scratch)(struct backend *be, const struct proposal_desc *d, int n);
-    void (*proposals)(struct backend *be, const struct proposal_desc *d, struct view logits,
-                      struct view deltas, struct view extent, struct view rois, void *scratch);
+    void (*proposals)(struct backend *be, const struct proposal_desc *d, struct view anchors,
+                      struct view logits, struct view deltas, struct view extent, struct view rois,
+                      void *scratch);
+
+    /* match [n,P,5,1]; loss[0] = mean cross-entropy of the anchors drawn, loss[1] = smooth L1 of
+     * the objects over the number drawn, loss[2] = objects, loss[3] = drawn. */
     size_t (*rpn_scratch)(struct backend *be, const struct rpn_desc *d, struct view truth);
-    void (*rpn_fwd)(struct backend *be, const struct rpn_desc *d, uint64_t node, struct view logits,
-                    struct view deltas, struct view truth, struct view extent, struct view match,
-                    real *loss, void *scratch);
+    void (*rpn_fwd)(struct backend *be, const struct rpn_desc *d, uint64_t node,
+                    struct view anchors, struct view logits, struct view deltas, struct view truth,
+                    struct view extent, struct view match, real *loss, void *scratch);
     void (*rpn_bwd)(struct backend *be, const struct rpn_desc *d, struct view logits,
                     struct view deltas, struct view match, const real *loss, real gain,
                     real beta_logits, struct view dlogits, real beta_deltas, struct view ddeltas);
+
+    /* sampled, and match [n*rows,6,1,1], from rois and truth. */
     size_t (*roi_sample_scratch)(struct backend *be, const struct roi_sample_desc *d,
                                  struct view rois, struct view truth);
     void (*roi_sample)(struct backend *be, const struct roi_sample_desc *d, uint64_t node,
                        struct view rois, struct view truth, struct view sampled, struct view match,
                        void *scratch);
+
+    /* The same four numbers as of rpn for class logits and deltas, over the rows in use. */
     void (*roi_loss_fwd)(struct backend *be, struct view logits, struct view deltas,
                          struct view match, real *loss);
     void (*roi_loss_bwd)(struct backend *be, struct view logits, struct view deltas,
                          struct view match, const real *loss, real gain, real beta_logits,
                          struct view dlogits, real beta_deltas, struct view ddeltas);
-    size_t (*roi_detect_scratch)(struct backend *be, const struct roi_detect_desc *d, int rows);
+
+    /* found of n pictures from rois, `rows` of each, class logits and deltas. */
+    size_t (*roi_detect_scratch)(struct backend *be, const struct roi_detect_desc *d, int n,
+                                 int rows);
     void (*roi_detect)(struct backend *be, const struct roi_detect_desc *d, struct view rois,
                        struct view logits, struct view deltas, struct view extent,
                        struct view found, void *scratch);
+
+    /* target [n*take,1,h,w]; loss[0] = mean cross-entropy of logits [n*take,C,h,w] in the channel
+     * of each object's class, loss[1] = objects. */
     void (*mask_loss_fwd)(struct backend *be, const struct mask_desc *d, struct view logits,
                           struct view rois, struct view match, struct view truth, struct view masks,
                           struct view target, real *loss);
     void (*mask_loss_bwd)(struct backend *be, const struct mask_desc *d, struct view logits,
                           struct view match, struct view target, const real *loss, real gain,
                           real beta, struct view dlogits);
+
+    /* y [n*rows,1,h,w]: probabilities of the channel of what was found. */
     void (*mask_select)(struct backend *be, struct view logits, struct view found, struct view y);
 
     /* On blocks of n numbers. sgd: g = scale*g + decay*w; m = momentum*m + g;

@@ -150,13 +150,15 @@ static void proposals_chunk(void *ctx, int chunk, int worker)
     proposals_part(ctx, chunk);
 }
 
-static void fast_proposals(struct backend *be, const struct proposal_desc *d, struct view logits,
-                           struct view deltas, struct view extent, struct view rois, void *scratch)
+static void fast_proposals(struct backend *be, const struct proposal_desc *d, struct view anchors,
+                           struct view logits, struct view deltas, struct view extent,
+                           struct view rois, void *scratch)
 {
     const struct cpu *cpu = be->ctx;
     struct proposals_call c = {
         .d = d, .logits = logits, .deltas = deltas, .extent = extent, .rois = rois};
 
+    (void)anchors; /* those of d are in reach */
     proposals_begin(&c, scratch);
     pool_run(cpu->pool, logits.n * d->anchors.n_levels, proposals_chunk, &c);
     proposals_end(&c);
@@ -169,8 +171,9 @@ static void rpn_chunk(void *ctx, int chunk, int worker)
 }
 
 static void fast_rpn_fwd(struct backend *be, const struct rpn_desc *d, uint64_t node,
-                         struct view logits, struct view deltas, struct view truth,
-                         struct view extent, struct view match, real *loss, void *scratch)
+                         struct view anchors, struct view logits, struct view deltas,
+                         struct view truth, struct view extent, struct view match, real *loss,
+                         void *scratch)
 {
     const struct cpu *cpu = be->ctx;
     struct rpn_call c = {.d = d,
@@ -181,6 +184,7 @@ static void fast_rpn_fwd(struct backend *be, const struct rpn_desc *d, uint64_t 
                          .extent = extent,
                          .match = match};
 
+    (void)anchors;
     rpn_begin(&c, scratch);
     pool_run(cpu->pool, logits.n, rpn_chunk, &c);
     rpn_end(&c, loss);

@@ -90,13 +90,14 @@ static size_t plain_proposals_scratch(struct backend *be, const struct proposal_
     return proposals_bytes(d, n);
 }
 
-static void plain_proposals(struct backend *be, const struct proposal_desc *d, struct view logits,
-                            struct view deltas, struct view extent, struct view rois, void *scratch)
+static void plain_proposals(struct backend *be, const struct proposal_desc *d, struct view anchors,
+                            struct view logits, struct view deltas, struct view extent,
+                            struct view rois, void *scratch)
 {
     struct proposals_call c = {
         .d = d, .logits = logits, .deltas = deltas, .extent = extent, .rois = rois};
 
-    (void)be;
+    (void)be, (void)anchors; /* those of d are in reach */
     proposals_begin(&c, scratch);
     for (int i = 0; i < logits.n * d->anchors.n_levels; i++) {
         proposals_part(&c, i);
@@ -111,8 +112,9 @@ static size_t plain_rpn_scratch(struct backend *be, const struct rpn_desc *d, st
 }
 
 static void plain_rpn_fwd(struct backend *be, const struct rpn_desc *d, uint64_t node,
-                          struct view logits, struct view deltas, struct view truth,
-                          struct view extent, struct view match, real *loss, void *scratch)
+                          struct view anchors, struct view logits, struct view deltas,
+                          struct view truth, struct view extent, struct view match, real *loss,
+                          void *scratch)
 {
     struct rpn_call c = {.d = d,
                          .key = dropout_key(be->key, node),
@@ -122,6 +124,7 @@ static void plain_rpn_fwd(struct backend *be, const struct rpn_desc *d, uint64_t
                          .extent = extent,
                          .match = match};
 
+    (void)anchors;
     rpn_begin(&c, scratch);
     for (int i = 0; i < logits.n; i++) {
         rpn_part(&c, i);
@@ -205,10 +208,10 @@ static void plain_roi_loss_bwd(struct backend *be, struct view logits, struct vi
     }
 }
 
-static size_t plain_roi_detect_scratch(struct backend *be, const struct roi_detect_desc *d,
+static size_t plain_roi_detect_scratch(struct backend *be, const struct roi_detect_desc *d, int n,
                                        int rows)
 {
-    (void)be;
+    (void)be, (void)n; /* one picture after the other */
     return roi_detect_scratch_bytes(d, rows);
 }
 

@@ -105,7 +105,8 @@ static size_t detect_scratch(const struct node *n, struct backend *be, bool trai
 {
     const struct roi_detect_attr *a = n->attr;
     (void)training;
-    return be->ops->roi_detect_scratch(be, &a->d, n->in[0]->shape.n / n->in[3]->shape.n);
+    const int pictures = n->in[3]->shape.n;
+    return be->ops->roi_detect_scratch(be, &a->d, pictures, n->in[0]->shape.n / pictures);
 }
 
 static void detect_forward(const struct node *n, const struct op_ctx *ctx)

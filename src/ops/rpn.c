@@ -16,6 +16,15 @@ static enum vov_status check_inputs(const struct node *n, const struct anchors *
     return rows_expect(n, extent, (struct shape){batch, 4, 1, 1}, err);
 }
 
+/* The anchors as an output that never changes, for devices with a memory of their own. */
+static void anchors_out(struct graph *g, struct node *n, const struct anchors *a)
+{
+    struct tensor *t = graph_out(g, n, (struct shape){1, anchors_count(a), 4, 1});
+    if (t != NULL) {
+        t->constant = &a->box[0].x0;
+    }
+}
+
 static enum vov_status proposals_infer(struct graph *g, struct node *n, struct err *err)
 {
     const struct proposals_attr *a = n->attr;
@@ -26,6 +35,7 @@ static enum vov_status proposals_infer(struct graph *g, struct node *n, struct e
         return err_set(err, VOV_ESHAPE, "%lld proposals are too many", rows);
     }
     graph_out(g, n, (struct shape){(int)rows, ROI_ROW, 1, 1});
+    anchors_out(g, n, &a->d.anchors);
     return VOV_OK;
 }
 
@@ -39,8 +49,8 @@ static size_t proposals_scratch(const struct node *n, struct backend *be, bool t
 static void proposals_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct proposals_attr *a = n->attr;
-    ctx->be->ops->proposals(ctx->be, &a->d, n->in[LOGITS]->val, n->in[DELTAS]->val, n->in[2]->val,
-                            n->out[0]->val, ctx->scratch);
+    ctx->be->ops->proposals(ctx->be, &a->d, n->out[1]->val, n->in[LOGITS]->val, n->in[DELTAS]->val,
+                            n->in[2]->val, n->out[0]->val, ctx->scratch);
 }
 
 const struct op_type op_proposals = {
@@ -62,6 +72,7 @@ static enum vov_status rpn_infer(struct graph *g, struct node *n, struct err *er
     TRY(rows_expect(n, TRUTH, truth, err));
     loss_out(g, n, 4);
     graph_out(g, n, (struct shape){logits.n, logits.c, 5, 1});
+    anchors_out(g, n, &a->d.anchors);
     return VOV_OK;
 }
 
@@ -75,9 +86,9 @@ static size_t rpn_scratch(const struct node *n, struct backend *be, bool trainin
 static void rpn_forward(const struct node *n, const struct op_ctx *ctx)
 {
     const struct rpn_loss_attr *a = n->attr;
-    ctx->be->ops->rpn_fwd(ctx->be, &a->d, n->salt, n->in[LOGITS]->val, n->in[DELTAS]->val,
-                          n->in[TRUTH]->val, n->in[3]->val, n->out[1]->val, n->out[0]->val.p,
-                          ctx->scratch);
+    ctx->be->ops->rpn_fwd(ctx->be, &a->d, n->salt, n->out[2]->val, n->in[LOGITS]->val,
+                          n->in[DELTAS]->val, n->in[TRUTH]->val, n->in[3]->val, n->out[1]->val,
+                          n->out[0]->val.p, ctx->scratch);
 }
 
 static void rpn_backward(const struct node *n, const struct op_ctx *ctx)
