@@ -4,6 +4,7 @@
  */
 #include "act.cuh"
 #include "kernel.cuh"
+#include "random.cuh"
 #include "sums.cuh"
 
 template <class T> struct fill_numbers {
@@ -211,19 +212,6 @@ static void cuda_mul_channel_bwd(struct backend *be, struct view x, struct view 
     }
 }
 
-/* Number `index` of a key, as base/rng.c makes it. */
-__device__ static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-__device__ static uint32_t random_u32(uint64_t key, uint64_t index)
-{
-    return (uint32_t)(mix(key ^ mix((index + 1) * 0x9e3779b97f4a7c15u)) >> 32);
-}
-
 /* key: of the pass, on the device. Drops a number when its random one is under `least`; the others
  * are multiplied by gain. */
 template <class T> struct dropout_numbers {
@@ -235,11 +223,11 @@ template <class T> struct dropout_numbers {
     template <int V> __device__ void at(int row, int col) const
     {
         const uint64_t image = row / x.plane, pixel = row % x.plane;
-        const uint64_t drawn = (*key ^ (node + 1)) * 0x9e3779b97f4a7c15u; /* dropout_key() */
+        const uint64_t drawn = random_key(*key, node);
         pack<V> v = load<V>(x, row, col);
         for (int i = 0; i < V; i++) {
             const uint64_t index = (image * x.c + (col + i)) * x.plane + pixel;
-            v.v[i] = random_u32(drawn, index) >= least ? v.v[i] * gain : 0;
+            v.v[i] = random_at(drawn, index + 1) >> 32 >= least ? v.v[i] * gain : 0;
         }
         store_scaled<V>(y, row, col, beta, v);
     }

@@ -1,15 +1,17 @@
 /*
  * box.cuh - boxes as the host has them (det/box.h, det/coder.c, det/same_exp.h), to the bit: one
- * rounding for each operation (__fmul_rn and the like are never fused), and tables of numbers for
- * each prior. A table [n, rows, k, 1] lies as all views do: number k of all rows is a run of
- * memory.
+ * rounding for each operation (__fmul_rn and the like are never fused); and what else the kernels
+ * of detectors share: tables, lists, smooth L1, memory in a scratch.
  */
 #ifndef VOV_CUDA_BOX_CUH
 #define VOV_CUDA_BOX_CUH
 
 #include "kernel.cuh"
 
-/* Rows of k numbers for each image. p NULL: there is none. */
+/*
+ * A view [n, rows, h, w]: k = h*w numbers of each row. It lies as all views do: number k of all
+ * rows of an image is a run of memory. p NULL: there is none.
+ */
 struct table {
     float *p;
     int k, step; /* step: from one of the k numbers to the next */
@@ -22,7 +24,23 @@ struct table {
 
 static inline table table_of(struct view v)
 {
-    return {v.p == NULL ? NULL : v.p + v.c0, v.h, v.rc};
+    return {v.p == NULL ? NULL : v.p + v.c0, v.h * v.w, v.rc};
+}
+
+/* A view [rows, c, 1, 1]: the c numbers of a row are a run of memory. */
+struct list {
+    float *p;
+    int step;
+
+    __device__ float *row(int r) const
+    {
+        return p + (size_t)r * step;
+    }
+};
+
+static inline list list_of(struct view v)
+{
+    return {v.p == NULL ? NULL : v.p + v.c0, v.rc};
 }
 
 struct __align__(16) rect
@@ -35,15 +53,26 @@ __device__ inline rect load_rect(const table &t, int image, int row)
     return {t.at(image, row, 0), t.at(image, row, 1), t.at(image, row, 2), t.at(image, row, 3)};
 }
 
+__device__ inline rect rect_at(const float *v)
+{
+    return {v[0], v[1], v[2], v[3]};
+}
+
 __device__ inline float area(const rect &b)
 {
     return b.x1 > b.x0 && b.y1 > b.y0 ? __fmul_rn(__fsub_rn(b.x1, b.x0), __fsub_rn(b.y1, b.y0)) : 0;
 }
 
+/* What is in both; may be turned over. */
+__device__ inline rect common(const rect &a, const rect &b)
+{
+    return {a.x0 > b.x0 ? a.x0 : b.x0, a.y0 > b.y0 ? a.y0 : b.y0, a.x1 < b.x1 ? a.x1 : b.x1,
+            a.y1 < b.y1 ? a.y1 : b.y1};
+}
+
 __device__ inline float overlap(const rect &a, const rect &b)
 {
-    const rect both = {a.x0 > b.x0 ? a.x0 : b.x0, a.y0 > b.y0 ? a.y0 : b.y0,
-                       a.x1 < b.x1 ? a.x1 : b.x1, a.y1 < b.y1 ? a.y1 : b.y1};
+    const rect both = common(a, b);
     if (!(both.x1 > both.x0 && both.y1 > both.y0)) {
         return 0;
     }
@@ -75,6 +104,42 @@ __device__ inline rect decode(const rect &a, const float t[4], const float v[4])
     const float half_w = __fmul_rn(same_exp(__fmul_rn(t[2], v[2])), aw) / 2;
     const float half_h = __fmul_rn(same_exp(__fmul_rn(t[3], v[3])), ah) / 2;
     return {__fsub_rn(x, half_w), __fsub_rn(y, half_h), __fadd_rn(x, half_w), __fadd_rn(y, half_h)};
+}
+
+__device__ inline void encode(const rect &a, const rect &g, const float v[4], float t[4])
+{
+    const float aw = a.x1 - a.x0, ah = a.y1 - a.y0;
+    t[0] = (g.x0 + g.x1 - a.x0 - a.x1) / 2 / aw / v[0];
+    t[1] = (g.y0 + g.y1 - a.y0 - a.y1) / 2 / ah / v[1];
+    t[2] = logf((g.x1 - g.x0) / aw) / v[2];
+    t[3] = logf((g.y1 - g.y0) / ah) / v[3];
+}
+
+/* Girshick 2015, Eq. 3, with the square up to beta. */
+__device__ inline float smooth_l1(float d, float beta)
+{
+    d = fabsf(d);
+    return d < beta ? d * d / (2 * beta) : d - beta / 2;
+}
+
+__device__ inline float smooth_l1_slope(float d, float beta)
+{
+    return fabsf(d) < beta ? d / beta : d > 0 ? 1 : d < 0 ? -1 : 0;
+}
+
+/* dx = beta * dx + g, where dx may be NaN when beta is 0. */
+__device__ inline void put(float *dx, float beta, float g)
+{
+    *dx = beta != 0 ? beta * *dx + g : g;
+}
+
+/* The next part of a scratch. */
+template <class T> static T *carve(char **at, size_t count)
+{
+    T *p = reinterpret_cast<T *>(*at);
+
+    *at += (count * sizeof(T) + 255) / 256 * 256;
+    return p;
 }
 
 #endif

@@ -230,14 +230,6 @@ __global__ void __launch_bounds__(BEST_THREADS) best_kernel(detect d)
     }
 }
 
-static void *carve(char **at, size_t bytes)
-{
-    void *p = *at;
-
-    *at += (bytes + 255) / 256 * 256;
-    return p;
-}
-
 /* Lays the scratch out from `base` on; *bytes gets how much it is. */
 static detect_work lay_out(const detect &d, char *base, size_t *bytes)
 {
@@ -245,12 +237,12 @@ static detect_work lay_out(const detect &d, char *base, size_t *bytes)
     char *at = base;
     detect_work w;
 
-    w.boxes = (rect *)carve(&at, images * d.priors * sizeof(rect));
-    w.scores = (float *)carve(&at, lists * d.priors * sizeof(float));
-    w.list = (select_key *)carve(&at, lists * d.room * sizeof(select_key));
-    w.kept = (select_key *)carve(&at, lists * d.most_kept * sizeof(select_key));
-    w.n_kept = (int *)carve(&at, images * sizeof(int));
-    w.best = (select_key *)carve(&at, images * d.best_room * sizeof(select_key));
+    w.boxes = carve<rect>(&at, images * d.priors);
+    w.scores = carve<float>(&at, lists * d.priors);
+    w.list = carve<select_key>(&at, lists * d.room);
+    w.kept = carve<select_key>(&at, lists * d.most_kept);
+    w.n_kept = carve<int>(&at, images);
+    w.best = carve<select_key>(&at, images * d.best_room);
     *bytes = at - base;
     return w;
 }

@@ -3,19 +3,8 @@
  * [n, priors, k, 1] lie, as all views do, with their "channels" side by side: the k numbers of a
  * prior are k runs of memory, so that a warp that takes neighbouring priors reads runs.
  */
-#include "kernel.cuh"
+#include "box.cuh"
 #include "sums.cuh"
-
-__device__ static float smooth_l1(float d, float sigma)
-{
-    d = fabsf(d);
-    return d < sigma ? d * d / (2 * sigma) : d - sigma / 2;
-}
-
-__device__ static float smooth_l1_slope(float d, float sigma)
-{
-    return fabsf(d) < sigma ? d / sigma : d > 0 ? 1 : d < 0 ? -1 : 0;
-}
 
 template <class T> struct smooth_l1_sum {
     mat<T> x, target, weight;

@@ -50,15 +50,6 @@ struct multibox {
     work w;
 };
 
-__device__ static void encode(const rect &a, const rect &g, const float v[4], float t[4])
-{
-    const float aw = a.x1 - a.x0, ah = a.y1 - a.y0;
-    t[0] = (g.x0 + g.x1 - a.x0 - a.x1) / 2 / aw / v[0];
-    t[1] = (g.y0 + g.y1 - a.y0 - a.y1) / 2 / ah / v[1];
-    t[2] = logf((g.x1 - g.x0) / aw) / v[2];
-    t[3] = logf((g.y1 - g.y0) / ah) / v[3];
-}
-
 __device__ static rect anchor_at(const multibox &m, int image, int p)
 {
     return m.refined ? load_rect(m.w.anchor, image, p) : load_rect(m.prior, 0, p);
@@ -298,12 +289,6 @@ __device__ static float log_sum(const table &conf, int image, int classes, int p
     return logf(sum) + most;
 }
 
-__device__ static float smooth_l1(float d)
-{
-    d = fabsf(d);
-    return d < 1 ? d * d / 2 : d - 0.5f;
-}
-
 /* Whether an unmatched anchor may be a negative. */
 __device__ static bool is_candidate(const multibox &m, int image, int p)
 {
@@ -331,7 +316,7 @@ __global__ void losses_kernel(multibox m)
         float negative = -1;
         if (label > 0) {
             for (int k = 0; k < 4; k++) {
-                loc += smooth_l1(m.loc.at(image, p, k) - m.match.at(image, p, k + 1));
+                loc += smooth_l1(m.loc.at(image, p, k) - m.match.at(image, p, k + 1), 1);
             }
             conf = sum - m.conf.at(image, p, label);
         } else if (is_candidate(m, image, p)) {
@@ -421,14 +406,6 @@ __global__ void finish_multibox_kernel(const float *sums, int images, float *los
     }
 }
 
-static void *carve(char **at, size_t bytes)
-{
-    void *p = *at;
-
-    *at += (bytes + 255) / 256 * 256;
-    return p;
-}
-
 /* Lays the scratch out from `base` on; *bytes gets how much it is. */
 static work lay_out(const multibox &m, char *base, size_t *bytes)
 {
@@ -436,14 +413,14 @@ static work lay_out(const multibox &m, char *base, size_t *bytes)
     char *at = base;
     work w;
 
-    w.truth = (int *)carve(&at, rows * sizeof(int));
-    w.best_iou = (float *)carve(&at, rows * sizeof(float));
-    w.negative = (float *)carve(&at, rows * sizeof(float));
-    w.anchor = {(float *)carve(&at, rows * 4 * sizeof(float)), 4, m.priors};
-    w.targets = (target *)carve(&at, images * m.truths * sizeof(target));
-    w.part = (float *)carve(&at, images * m.loss_blocks * 2 * sizeof(float));
-    w.positives = (int *)carve(&at, images * sizeof(int));
-    w.sums = (float *)carve(&at, images * 3 * sizeof(float));
+    w.truth = carve<int>(&at, rows);
+    w.best_iou = carve<float>(&at, rows);
+    w.negative = carve<float>(&at, rows);
+    w.anchor = {carve<float>(&at, rows * 4), 4, m.priors};
+    w.targets = carve<target>(&at, images * m.truths);
+    w.part = carve<float>(&at, images * m.loss_blocks * 2);
+    w.positives = carve<int>(&at, images);
+    w.sums = carve<float>(&at, images * 3);
     *bytes = at - base;
     return w;
 }
@@ -510,11 +487,6 @@ struct multibox_gradient {
     const float *loss;
     float gain, beta_loc, beta_conf;
 };
-
-__device__ static void put(float *dx, float beta, float g)
-{
-    *dx = beta != 0 ? beta * *dx + g : g;
-}
 
 __device__ static void gradient_of_loc(const multibox_gradient &m, int image, int p, bool positive,
                                        float scale)

@@ -4,29 +4,6 @@
  */
 #include "rowwise.cuh"
 
-#include <math_constants.h>
-
-/* Over one row: the largest number, and the sum of exp(x - most). */
-struct softmax_norm {
-    float most, sum;
-};
-
-template <class T>
-__device__ static softmax_norm softmax_norm_of(const mat<T> &x, int row, int lane)
-{
-    softmax_norm s = {-CUDART_INF_F, 0};
-
-    for (int c = lane; c < x.c; c += WARP) {
-        s.most = fmaxf(s.most, load<1>(x, row, c).v[0]);
-    }
-    s.most = warp_max(s.most);
-    for (int c = lane; c < x.c; c += WARP) {
-        s.sum += expf(load<1>(x, row, c).v[0] - s.most);
-    }
-    s.sum = warp_sum(s.sum);
-    return s;
-}
-
 template <class T> struct softmax_forward {
     mat<T> x, y;
 
