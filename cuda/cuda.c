@@ -99,6 +99,12 @@ static void fill_table(struct backend_ops *ops)
     cuda_loss_entries(ops);
     cuda_multibox_entries(ops);
     cuda_detect_entries(ops);
+    cuda_roi_align_entries(ops);
+    cuda_proposal_entries(ops);
+    cuda_rpn_entries(ops);
+    cuda_roi_sample_entries(ops);
+    cuda_roi_box_entries(ops);
+    cuda_roi_mask_entries(ops);
     cuda_optim_entries(ops);
     cuda_record_entries(ops);
     cuda_range_entries(ops);

@@ -33,8 +33,9 @@ struct cuda_stage {
     cudaEvent_t copied, used; /* the host may, the copy stream may write here again */
     bool held;                /* the numbers are on their way and not yet in their view */
 };
-/* Writes have four: images and truth of the next batch on their way, and two that take turns. */
-enum { STAGE_READ = 4, STAGES };
+/* Writes have six: images, truth, masks and extents of the next batch on their way, and two that
+ * take turns. */
+enum { STAGE_READ = 6, STAGES };
 
 struct conv_cache;
 
@@ -84,6 +85,12 @@ void cuda_softmax_entries(struct backend_ops *ops);
 void cuda_loss_entries(struct backend_ops *ops);
 void cuda_multibox_entries(struct backend_ops *ops);
 void cuda_detect_entries(struct backend_ops *ops);
+void cuda_roi_align_entries(struct backend_ops *ops);
+void cuda_proposal_entries(struct backend_ops *ops);
+void cuda_rpn_entries(struct backend_ops *ops);
+void cuda_roi_sample_entries(struct backend_ops *ops);
+void cuda_roi_box_entries(struct backend_ops *ops);
+void cuda_roi_mask_entries(struct backend_ops *ops);
 void cuda_optim_entries(struct backend_ops *ops);
 void cuda_conv_entries(struct backend_ops *ops);
 void cuda_gemm_entries(struct backend_ops *ops);

@@ -44,20 +44,6 @@ static enum vov_status check_memory(const struct exec *e, struct err *err)
                    batch, (double)need / mib, (double)params / mib, (double)there / mib, way_out);
 }
 
-static enum vov_status check_device(const struct exec *e, struct err *err)
-{
-    for (int i = 0; i < e->g->n_nodes; i++) {
-        const struct node *n = e->g->nodes[i];
-        if (n->type->two_stage && e->be->ops->roi_align_fwd == NULL) {
-            err_set(err, VOV_EUNSUPPORTED,
-                    "%s is not there for the device %s; run two-stage detectors with --device cpu",
-                    n->type->name, e->be->ops->name);
-            return err_locate(err, &n->at, n->name);
-        }
-    }
-    return VOV_OK;
-}
-
 static void fill_nan(const struct exec *e, void *p, size_t bytes)
 {
     e->be->ops->block_fill(e->be, bytes / sizeof(real), p, (real)NAN);
@@ -77,7 +63,6 @@ static enum vov_status make_plan(struct exec *e, const struct plan_options *opt,
 {
     struct graph *g = e->g;
 
-    TRY(check_device(e, err));
     if (opt->copy) {
         graph_alias_none(g);
     } else {

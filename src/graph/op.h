@@ -103,11 +103,10 @@ struct op_type {
     unsigned saves_in, saves_out;
     void (*saves)(const struct node *n, unsigned *in, unsigned *out);
 
-    bool narrow;    /* in[] and out[0] may be 16 bits wide; else all are reals */
-    bool cheap;     /* forward may be run again before backward rather than its output be kept */
-    bool view_out;  /* out[0] may be a channel slice of a wider buffer */
-    bool two_stage; /* it needs the device's entries for two-stage detectors */
-    bool gathers;   /* out[0] is in[0], in[1] ... one behind the other: a concat */
+    bool narrow;   /* in[] and out[0] may be 16 bits wide; else all are reals */
+    bool cheap;    /* forward may be run again before backward rather than its output be kept */
+    bool view_out; /* out[0] may be a channel slice of a wider buffer */
+    bool gathers;  /* out[0] is in[0], in[1] ... one behind the other: a concat */
     /* The channel of in[0] at which out[0] begins when out[0] is nothing but a window of it, -1
      * when it is not. NULL: never. */
     int (*window)(const struct graph *g, const struct node *n);

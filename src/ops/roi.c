@@ -35,7 +35,6 @@ static void sample_forward(const struct node *n, const struct op_ctx *ctx)
 const struct op_type op_roi_sample = {
     .name = "roi_sample",
     .attr_size = sizeof(struct roi_sample_attr),
-    .two_stage = true,
     .infer = sample_infer,
     .scratch = sample_scratch,
     .forward = sample_forward,
@@ -79,7 +78,6 @@ const struct op_type op_roi_loss = {
     .saves_in = 1 << LOGITS | 1 << DELTAS | 1 << MATCH,
     .saves_out = 1,
     .no_grad_in = 1 << MATCH,
-    .two_stage = true,
     .infer = loss_infer,
     .forward = loss_forward,
     .backward = loss_backward,
@@ -119,7 +117,6 @@ static void detect_forward(const struct node *n, const struct op_ctx *ctx)
 const struct op_type op_roi_detect = {
     .name = "roi_detect",
     .attr_size = sizeof(struct roi_detect_attr),
-    .two_stage = true,
     .infer = detect_infer,
     .scratch = detect_scratch,
     .forward = detect_forward,

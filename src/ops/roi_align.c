@@ -76,7 +76,6 @@ const struct op_type op_roi_align = {
     .attr_size = sizeof(struct roi_align_attr),
     .saves_in = 1 << ROIS,
     .no_grad_in = 1 << ROIS,
-    .two_stage = true,
     .infer = roi_align_infer,
     .forward = roi_align_forward,
     .backward = roi_align_backward,

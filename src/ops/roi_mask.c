@@ -49,7 +49,6 @@ const struct op_type op_mask_loss = {
     .saves_in = 1 << LOGITS | 1 << MATCH,
     .saves_out = 3,
     .no_grad_in = 15U << ROIS,
-    .two_stage = true,
     .infer = loss_infer,
     .forward = loss_forward,
     .backward = loss_backward,
@@ -71,7 +70,6 @@ static void select_forward(const struct node *n, const struct op_ctx *ctx)
 
 const struct op_type op_mask_select = {
     .name = "mask_select",
-    .two_stage = true,
     .infer = select_infer,
     .forward = select_forward,
 };

@@ -56,7 +56,6 @@ static void proposals_forward(const struct node *n, const struct op_ctx *ctx)
 const struct op_type op_proposals = {
     .name = "proposals",
     .attr_size = sizeof(struct proposals_attr),
-    .two_stage = true,
     .infer = proposals_infer,
     .scratch = proposals_scratch,
     .forward = proposals_forward,
@@ -105,7 +104,6 @@ const struct op_type op_rpn_loss = {
     .saves_in = 1 << LOGITS | 1 << DELTAS,
     .saves_out = 3,
     .no_grad_in = 3U << TRUTH,
-    .two_stage = true,
     .infer = rpn_infer,
     .scratch = rpn_scratch,
     .forward = rpn_forward,

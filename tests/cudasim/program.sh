@@ -16,6 +16,7 @@ else
     vov=$t/vov
 fi
 cfg=tests/cli/tiny.cfg
+rcnn=tests/cli/tiny_rcnn.cfg
 
 fail() {
     echo "$1"
@@ -39,12 +40,19 @@ expect 0 "$vov" data draw -q "$t/set" --images 12 --size 64 --classes 4
 data=$t/set/drawn.data
 
 # Two updates on the CPU and on the GPU, and what the weights of the first then find on both.
-for device in cpu cuda; do
-    expect 0 "$vov" train $cfg "$data" --out "$t/$device" --device $device --threads 1 --seed 5 \
-        --set net.batch=4 --set net.learning_rate=1e-3 --epochs 1
-    expect 0 "$vov" detect $cfg "$t/cpu/last.safetensors" "$t/set/images/train" --device $device \
-        --json "$t/$device.json" --thresh 0.1
-done
+# both CFG NAME MORE...: MORE for detect
+both() {
+    net=$1 name=$2
+    shift 2
+    for device in cpu cuda; do
+        expect 0 "$vov" train "$net" "$data" --out "$t/$name$device" --device $device --threads 1 \
+            --seed 5 --set net.batch=4 --set net.learning_rate=1e-3 --epochs 1
+        expect 0 "$vov" detect "$net" "$t/${name}cpu/last.safetensors" "$t/set/images/train" \
+            --device $device --json "$t/$name$device.json" "$@"
+    done
+}
+both $cfg "" --thresh 0.1
+both $rcnn rcnn --thresh 0.05
 # sum KEY FILE: how many there are, and their sum; near: of both devices, to one part in a thousand
 sum() {
     grep -o "\"$1\": *[0-9.e-]*" "$2" | awk -F : '{ n++; s += $2 } END { print n + 0, s + 0 }'
@@ -56,6 +64,9 @@ near() {
 }
 near loss cpu/metrics.jsonl cuda/metrics.jsonl
 near score cpu.json cuda.json
+near loss rcnncpu/metrics.jsonl rcnncuda/metrics.jsonl
+near score rcnncpu.json rcnncuda.json
+grep -q '"counts"' "$t/rcnncuda.json" || fail "no masks in $t/rcnncuda.json"
 
 # A batch shared by two: threads, streams and memory of their own, on the one GPU that there is.
 for device in cpu cuda:0,cuda:0; do

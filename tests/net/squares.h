@@ -18,19 +18,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char squares_cfg[] =
-    "[net]\nwidth=64\nheight=64\nclasses=2\nmean=127\nstd=64\nbatch=8\nsubdivisions=2\n"
-    "learning_rate=0.02\nmomentum=0.9\ndecay=0.0005\npolicy=cosine\nmax_batches=12\n"
-    "burn_in=4\nburn_in_power=1\nmax_boxes=8\nseed=3\nclip=20\n"
-    "[stem]\nchannels=8,8,16\nstrides=2,1,2\n"
-    "[osa]\nname=s2\nlayers=2\nwidth=8\nout=16\n"
-    "[maxpool]\nsize=3\nstride=2\n"
-    "[osa]\nname=s3\nlayers=2\nwidth=16\nout=32\n"
-    "[maxpool]\nsize=3\nstride=2\n"
-    "[osa]\nname=s4\nlayers=2\nwidth=16\nout=32\n"
-    "[tcb]\nname=p4\nfrom=s4\nchannels=16\n"
-    "[tcb]\nname=p3\nfrom=s3\ntop=p4\nchannels=16\n"
-    "[refinedet]\narm=s3,s4\nodm=p3,p4\n";
+/* Levels s2, s3, s4, and what follows them. */
+#define SQUARES(more)                                                                              \
+    "[net]\nwidth=64\nheight=64\nclasses=2\nmean=127\nstd=64\nbatch=8\nsubdivisions=2\n"           \
+    "learning_rate=0.02\nmomentum=0.9\ndecay=0.0005\npolicy=cosine\nmax_batches=12\n"              \
+    "burn_in=4\nburn_in_power=1\nmax_boxes=8\nseed=3\nclip=20\n"                                   \
+    "[stem]\nchannels=8,8,16\nstrides=2,1,2\n"                                                     \
+    "[osa]\nname=s2\nlayers=2\nwidth=8\nout=16\n"                                                  \
+    "[maxpool]\nsize=3\nstride=2\n"                                                                \
+    "[osa]\nname=s3\nlayers=2\nwidth=16\nout=32\n"                                                 \
+    "[maxpool]\nsize=3\nstride=2\n"                                                                \
+    "[osa]\nname=s4\nlayers=2\nwidth=16\nout=32\n" more
+
+static const char squares_cfg[] = SQUARES("[tcb]\nname=p4\nfrom=s4\nchannels=16\n"
+                                          "[tcb]\nname=p3\nfrom=s3\ntop=p4\nchannels=16\n"
+                                          "[refinedet]\narm=s3,s4\nodm=p3,p4\n");
 
 static char squares_dir[64];
 
@@ -102,6 +104,7 @@ static void squares_remove(struct dataset *d)
 
 /* One session of a run in squares_dir/out; hook may be NULL. */
 struct session {
+    const char *cfg; /* NULL: squares_cfg */
     const char *out;
     const char *device; /* NULL: the best there is */
     bool resume;
@@ -147,9 +150,9 @@ static inline enum vov_status squares_run(struct session *s, const struct datase
     metrics_hook(&metrics, &hooks[0]);
     hooks[2] = s->hook != NULL ? *s->hook : (struct hook){0};
     ck_assert(backend_open(s->device, s->threads, &be, err) == VOV_OK);
-    ck_assert_msg(model_build_text("squares.cfg", squares_cfg, sizeof squares_cfg - 1, &mo, &m,
-                                   &errs) == VOV_OK,
-                  "%s", errs.item[0].msg);
+    const char *cfg = s->cfg != NULL ? s->cfg : squares_cfg;
+    ck_assert_msg(model_build_text("squares.cfg", cfg, strlen(cfg), &mo, &m, &errs) == VOV_OK, "%s",
+                  errs.item[0].msg);
     enum vov_status status = model_start(&m, be, 11, err);
     if (status == VOV_OK) {
         status = trainer_open(&t, &m, &opt, err);

@@ -443,30 +443,9 @@ static void check_memory_failures(const struct op_case *c)
     backend_close(be);
 }
 
-/* Whether the tested device lacks the op, which must then be said before anything runs. */
-static bool check_refused(const struct op_case *c)
-{
-    struct backend *be = case_tested(1);
-    const bool lacks = c->type->two_stage && be->ops->roi_align_fwd == NULL;
-    const struct plan_options opt = {.again = true, .reuse = true};
-    if (lacks) {
-        struct case_net net;
-        struct err err = {0};
-        ck_assert_msg(case_build(c, true, false, &net, &err) == VOV_OK, "%s: %s", c->name, err.msg);
-        ck_assert_int_eq(exec_open(&net.g, be, &opt, &net.e, &err), VOV_EUNSUPPORTED);
-        ck_assert_msg(strstr(err.msg, "--device cpu") != NULL, "%s: \"%s\"", c->name, err.msg);
-        case_close(&net);
-    }
-    backend_close(be);
-    return lacks;
-}
-
 static void op_check(const struct op_case *c)
 {
     setenv("VOV_POISON", "1", 1);
-    if (check_refused(c)) {
-        return;
-    }
     check_training(c, false);
     check_training(c, true);
     check_inference(c);

@@ -5,7 +5,11 @@
 
 enum { PICTURES = 2, ROWS = 4, CLASSES = 3, ANCHORS = 20, TRUTHS = 3, SIDE = 8, INPUT = 64 };
 
-#define ALIGN(align, size_, take_, levels)                                                         \
+/* Of the cases with more than a block of threads has at a time. */
+enum { MANY_ANCHORS = 2048, FIRST_LEVEL = 1500, MANY_ROWS = 700 };
+
+#define ALIGN(align, size_, take_, levels) ALIGN_OF(align, size_, take_, levels, fill_rois)
+#define ALIGN_OF(align, size_, take_, levels, fill_)                                               \
     .type = &op_roi_align,                                                                         \
     .attr = &(const struct roi_align_attr){.d = {.size = (size_),                                  \
                                                  .sampling = 2,                                    \
@@ -14,7 +18,7 @@ enum { PICTURES = 2, ROWS = 4, CLASSES = 3, ANCHORS = 20, TRUTHS = 3, SIDE = 8, 
                                                  .first_level = 3,                                 \
                                                  .scale = {0.125, 0.0625}},                        \
                                            .take = (take_)},                                       \
-    .n_in = 1 + (levels), .fixed = 1, .fill = fill_rois
+    .n_in = 1 + (levels), .fixed = 1, .fill = (fill_)
 
 /* Small and large ones, some over the edges, one without extent, one far outside, one not used. */
 static const real rois[PICTURES * ROWS][6] = {
@@ -30,6 +34,20 @@ static void fill_rois(int input, struct shape s, real *v)
     }
 }
 
+/* The same, moved by some pixels each time; the last of each picture are not used. */
+static void fill_many_rois(int input, struct shape s, real *v)
+{
+    const int each = s.n / PICTURES;
+
+    (void)input;
+    for (int i = 0; i < s.n; i++) {
+        const real *from = rois[i % 7], moved = (real)(i % each / 7 % 11);
+        for (int k = 0; k < s.c && i % each < each - 5; k++) {
+            v[(ptrdiff_t)i * s.c + k] = from[k] + (k < 4 ? moved : 0);
+        }
+    }
+}
+
 /* Cells of 16 pixels, a square and a wide one each, and two large ones. */
 static const struct box anchor[ANCHORS] = {
 #define CELL(x, y)                                                                                 \
@@ -41,6 +59,31 @@ static const struct box anchor[ANCHORS] = {
     CELL(0, 2), CELL(1, 2), CELL(2, 2), {0, 0, 40, 40}, {10, 14, 62, 62},
 #undef CELL
 };
+
+/* Cells of 2 pixels, 32 x 32 of them, so that each overlaps many others. */
+static const struct box many_anchors[MANY_ANCHORS] = {
+#define CELL(x, y)                                                                                 \
+    {(x)*2 - 5, (y)*2 - 5, (x)*2 + 5, (y)*2 + 5},                                                  \
+    {                                                                                              \
+        (x) * 2 - 8, (y)*2 - 3, (x)*2 + 8, (y)*2 + 4                                               \
+    }
+#define CELLS_4(x, y) CELL(x, y), CELL((x) + 1, y), CELL((x) + 2, y), CELL((x) + 3, y)
+#define CELLS_16(x, y) CELLS_4(x, y), CELLS_4((x) + 4, y), CELLS_4((x) + 8, y), CELLS_4((x) + 12, y)
+#define LINE(y) CELLS_16(0, y), CELLS_16(16, y)
+#define LINES_8(y)                                                                                 \
+    LINE(y), LINE((y) + 1), LINE((y) + 2), LINE((y) + 3), LINE((y) + 4), LINE((y) + 5),            \
+        LINE((y) + 6), LINE((y) + 7)
+    LINES_8(0),
+    LINES_8(8),
+    LINES_8(16),
+    LINES_8(24),
+#undef CELL
+};
+#define MANY_LEVELS                                                                                \
+    {                                                                                              \
+        .box = many_anchors, .end = {FIRST_LEVEL, MANY_ANCHORS}, .n_levels = 2, .width = INPUT,    \
+        .height = INPUT                                                                            \
+    }
 #define ANCHOR_LEVELS                                                                              \
     {                                                                                              \
         .box = anchor, .end = {18, ANCHORS}, .n_levels = 2, .width = INPUT, .height = INPUT        \
@@ -75,25 +118,42 @@ static void fill_rpn(int input, struct shape s, real *v)
     }
 }
 
-#define RPN(...)                                                                                   \
+/* The same for many anchors: logits of which many are equal, NaN among them, and boxes that move
+ * but do not grow, so that every device finds the same bits. */
+static void fill_many(int input, struct shape s, real *v)
+{
+    fill_rpn(input, s, v);
+    for (size_t i = 0; input < 2 && i < shape_count(s); i++) {
+        const bool grows = i / MANY_ANCHORS % 4 > 1;
+        v[i] = input == 0 ? (real)(rint((double)v[i] * 8) / 8) : grows ? 0 : v[i];
+        if (input == 0 && i % 97 == 5) {
+            v[i] = (real)NAN;
+        }
+    }
+}
+
+/* fixed_: of many anchors nothing gets a gradient, which finite differences would take too long to
+ * confirm. */
+#define RPN_OF(levels, n, iou, fixed_, ...)                                                        \
     .type = &op_rpn_loss,                                                                          \
-    .attr = &(const struct rpn_loss_attr){.d = {.anchors = ANCHOR_LEVELS,                          \
-                                                .fg_iou = 0.6,                                     \
+    .attr = &(const struct rpn_loss_attr){.d = {.anchors = levels,                                 \
+                                                .fg_iou = (iou),                                   \
                                                 .bg_iou = 0.3,                                     \
                                                 .fg_part = 0.5,                                    \
                                                 .beta = 1.0 / 9,                                   \
                                                 __VA_ARGS__}},                                     \
-    .n_in = 4, .fixed = 12, .fill = fill_rpn,                                                      \
-    .in = {{PICTURES, ANCHORS, 1, 1},                                                              \
-           {PICTURES, ANCHORS, 4, 1},                                                              \
-           {PICTURES, TRUTHS, 5, 1},                                                               \
-           {PICTURES, 4, 1, 1}}
-#define PROPOSALS(...)                                                                             \
+    .n_in = 4, .fixed = (fixed_), .fill = fill_rpn,                                                \
+    .in = {                                                                                        \
+        {PICTURES, n, 1, 1}, {PICTURES, n, 4, 1}, {PICTURES, TRUTHS, 5, 1}, {PICTURES, 4, 1, 1}}
+#define RPN(...) RPN_OF(ANCHOR_LEVELS, ANCHORS, 0.6, 12, __VA_ARGS__)
+#define RPN_MANY(...) RPN_OF(MANY_LEVELS, MANY_ANCHORS, 0.3, 15, __VA_ARGS__)
+#define PROPOSALS_OF(levels, n, fill_, ...)                                                        \
     .type = &op_proposals,                                                                         \
-    .attr =                                                                                        \
-        &(const struct proposals_attr){.d = {.anchors = ANCHOR_LEVELS, .iou = 0.5, __VA_ARGS__}},  \
-    .n_in = 3, .fixed = 7, .fill = fill_rpn,                                                       \
-    .in = {{PICTURES, ANCHORS, 1, 1}, {PICTURES, ANCHORS, 4, 1}, {PICTURES, 4, 1, 1}}
+    .attr = &(const struct proposals_attr){.d = {.anchors = levels, __VA_ARGS__}}, .n_in = 3,      \
+    .fixed = 7, .fill = (fill_),                                                                   \
+    .in = {{PICTURES, n, 1, 1}, {PICTURES, n, 4, 1}, {PICTURES, 4, 1, 1}}
+#define PROPOSALS(...) PROPOSALS_OF(ANCHOR_LEVELS, ANCHORS, fill_rpn, .iou = 0.5, __VA_ARGS__)
+#define PROPOSALS_MANY(...) PROPOSALS_OF(MANY_LEVELS, MANY_ANCHORS, fill_many, __VA_ARGS__)
 
 #define VARIANCE                                                                                   \
     {                                                                                              \
@@ -110,7 +170,16 @@ static void fill_sample(int input, struct shape s, real *v)
     }
 }
 
-#define SAMPLE(rows_)                                                                              \
+static void fill_many_sample(int input, struct shape s, real *v)
+{
+    if (input == 0) {
+        fill_many_rois(input, s, v);
+    } else {
+        memcpy(v, truth, sizeof truth);
+    }
+}
+
+#define SAMPLE(rows_, regions_, fill_)                                                             \
     .type = &op_roi_sample,                                                                        \
     .attr = &(const struct roi_sample_attr){.d = {.rows = (rows_),                                 \
                                                   .fg_part = 0.25,                                 \
@@ -119,8 +188,8 @@ static void fill_sample(int input, struct shape s, real *v)
                                                   .width = INPUT,                                  \
                                                   .height = INPUT,                                 \
                                                   .variance = VARIANCE}},                          \
-    .n_in = 2, .fixed = 3, .fill = fill_sample,                                                    \
-    .in = {{PICTURES * ROWS, ROI_ROW, 1, 1}, {PICTURES, TRUTHS, 5, 1}}
+    .n_in = 2, .fixed = 3, .fill = (fill_),                                                        \
+    .in = {{PICTURES * (regions_), ROI_ROW, 1, 1}, {PICTURES, TRUTHS, 5, 1}}
 
 /* Labels 2, 0, -1, 1 and so on, rows of truth 0, 0, 0, 0. */
 static void fill_match(struct shape s, real *v)
@@ -148,6 +217,19 @@ static void fill_detect(int input, struct shape s, real *v)
         fill_extent(v);
     } else {
         fill_rpn(input - 1, s, v);
+    }
+}
+
+/* The same for many regions, whose boxes do not grow. */
+static void fill_many_detect(int input, struct shape s, real *v)
+{
+    if (input == 0) {
+        fill_many_rois(input, s, v);
+        return;
+    }
+    fill_detect(input, s, v);
+    for (size_t i = 0; input == 2 && i < shape_count(s); i++) {
+        v[i] = i % 4 > 1 ? 0 : v[i];
     }
 }
 
@@ -181,6 +263,20 @@ static void fill_found(int input, struct shape s, real *v)
     }
 }
 
+#define DETECT(rows_, iou_, regions_, fill_)                                                       \
+    .type = &op_roi_detect,                                                                        \
+    .attr = &(const struct roi_detect_attr){.d = {.rows = (rows_),                                 \
+                                                  .n_classes = CLASSES,                            \
+                                                  .width = INPUT,                                  \
+                                                  .height = INPUT,                                 \
+                                                  .min_score = 0.05,                               \
+                                                  .iou = (iou_),                                   \
+                                                  .variance = VARIANCE}},                          \
+    .n_in = 4, .fixed = 15, .fill = (fill_),                                                       \
+    .in = {{PICTURES * (regions_), ROI_ROW, 1, 1},                                                 \
+           {PICTURES * (regions_), CLASSES, 1, 1},                                                 \
+           {PICTURES * (regions_), 4 * CLASSES, 1, 1},                                             \
+           {PICTURES, 4, 1, 1}}
 #define REGIONS                                                                                    \
     {                                                                                              \
         PICTURES *ROWS, ROI_ROW, 1, 1                                                              \
@@ -193,25 +289,26 @@ static const struct op_case cases[] = {
      .in = {REGIONS, {PICTURES, 3, 8, 8}, {PICTURES, 3, 4, 4}}},
     {"roi align, many channels", ALIGN(false, 1, 0, 2),
      .in = {REGIONS, {PICTURES, 19, 4, 4}, {PICTURES, 19, 2, 2}}},
+    {"roi align, many regions", ALIGN_OF(true, 2, 0, 2, fill_many_rois),
+     .in = {{PICTURES * 40, ROI_ROW, 1, 1}, {PICTURES, 2, 5, 7}, {PICTURES, 2, 3, 4}}},
     {"rpn loss, all drawn", RPN(.sample = 100)},
     {"rpn loss, some drawn, inside only", RPN(.sample = 5, .inside = true)},
+    {"rpn loss, many anchors", RPN_MANY(.sample = 256)},
+    {"rpn loss, many anchors, inside only", RPN_MANY(.sample = 1500, .inside = true)},
     {"proposals", PROPOSALS(.before = 9, .after = 5, .keep = 6)},
     {"proposals of a batch",
      PROPOSALS(.before = 40, .after = 40, .keep = 9, .per_batch = true, .min_side = 12)},
-    {"roi sample, all", SAMPLE(12)},
-    {"roi sample, some", SAMPLE(4)},
+    {"proposals, many", PROPOSALS_MANY(.before = 700, .after = 400, .keep = 500, .iou = 0.7)},
+    {"proposals of a batch, many", PROPOSALS_MANY(.before = 2000, .after = 2000, .keep = 1500,
+                                                  .per_batch = true, .iou = 0.9, .min_side = 4)},
+    {"roi sample, all", SAMPLE(12, ROWS, fill_sample)},
+    {"roi sample, some", SAMPLE(4, ROWS, fill_sample)},
+    {"roi sample, many", SAMPLE(300, MANY_ROWS, fill_many_sample)},
+    {"roi sample, all of many", SAMPLE(800, MANY_ROWS, fill_many_sample)},
     {"roi loss", .type = &op_roi_loss, .n_in = 3, .fixed = 4, .fill = fill_loss,
      .in = {{8, CLASSES, 1, 1}, {8, 4 * CLASSES, 1, 1}, {8, MATCH_ROW, 1, 1}}},
-    {"roi detect", .type = &op_roi_detect,
-     .attr = &(const struct roi_detect_attr){.d = {.rows = 5,
-                                                   .n_classes = CLASSES,
-                                                   .width = INPUT,
-                                                   .height = INPUT,
-                                                   .min_score = 0.05,
-                                                   .iou = 0.5,
-                                                   .variance = VARIANCE}},
-     .n_in = 4, .fixed = 15, .fill = fill_detect,
-     .in = {REGIONS, {8, CLASSES, 1, 1}, {8, 4 * CLASSES, 1, 1}, {PICTURES, 4, 1, 1}}},
+    {"roi detect", DETECT(5, 0.5, ROWS, fill_detect)},
+    {"roi detect, many", DETECT(200, 0.9, MANY_ROWS, fill_many_detect)},
     {"mask loss", .type = &op_mask_loss,
      .attr = &(const struct mask_loss_attr){.d = {.width = INPUT, .height = INPUT}}, .n_in = 5,
      .fixed = 30, .fill = fill_mask,
