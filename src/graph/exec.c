@@ -121,12 +121,41 @@ static bool enlarge(struct backend *be, void **block, size_t have, size_t need)
     return *block != NULL;
 }
 
+/* Node i of the first graph, which reads the same weights; NULL: it does not. */
+static const struct node *same_in_first(const struct exec *second, int i)
+{
+    const struct graph *g = second->first->g;
+    const struct node *n = second->g->nodes[i], *other = i < g->n_nodes ? g->nodes[i] : NULL;
+
+    return other != NULL && other->type == n->type && n->n_param > 0 && other->n_param > 0 &&
+                   other->param[0]->offset == n->param[0]->offset
+               ? other
+               : NULL;
+}
+
+/* Weights that are packed in the same form for both graphs are packed once. */
+static void borrow_packs(struct exec *e)
+{
+    e->plan.pack_bytes = 0;
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        struct node *n = e->g->nodes[i];
+        const struct node *other = same_in_first(e, i);
+        if (other != NULL && n->pack_bytes > 0 && other->pack_bytes == n->pack_bytes) {
+            n->lender = other;
+        } else {
+            n->pack_at = e->plan.pack_bytes;
+            e->plan.pack_bytes += (n->pack_bytes + 63) / 64 * 64;
+        }
+    }
+}
+
 static enum vov_status join_memory(struct exec *e, const struct plan_options *opt, struct err *err)
 {
     struct exec *f = e->first;
 
     TRY(make_plan(e, opt, err));
     TRY(params_share(e->g, &f->params, &e->params, err));
+    borrow_packs(e);
     e->packs = e->be->ops->alloc(e->be, e->plan.pack_bytes + 1);
     if (e->packs == NULL || !enlarge(e->be, &f->arena, f->plan.arena_bytes, e->plan.arena_bytes) ||
         !enlarge(e->be, &f->scratch, f->plan.scratch_bytes, e->plan.scratch_bytes)) {
@@ -188,16 +217,25 @@ static bool packs_alone(const struct exec *e, const struct node *n)
            e->second == NULL;
 }
 
+static void discard(const struct exec *e, const struct node *n)
+{
+    const struct tensor *w = n->param[0];
+
+    e->be->ops->discard(e->be, w->val.p, shape_count(w->shape) * sizeof(real));
+}
+
 /* Gives weights back that the packed form replaces, so that the next layer's can have their pages.
  */
 static void pack_node(const struct exec *e, struct node *n)
 {
-    const struct tensor *w = n->param[0];
-
+    if (n->lender != NULL) {
+        n->packed = n->lender->packed;
+        return;
+    }
     n->packed = (char *)e->packs + n->pack_at;
     n->type->pack(n, e->be);
     if (packs_alone(e, n)) {
-        e->be->ops->discard(e->be, w->val.p, shape_count(w->shape) * sizeof(real));
+        discard(e, n);
     }
 }
 
@@ -213,13 +251,26 @@ static void pack(struct exec *e, bool rest)
     e->packed = true;
 }
 
+/* What neither graph reads as it was. */
+static void discard_of_both(const struct exec *second)
+{
+    for (int i = 0; i < second->g->n_nodes; i++) {
+        const struct node *n = second->g->nodes[i], *other = same_in_first(second, i);
+        if (n->pack_bytes > 0 && other != NULL && other->pack_bytes > 0 &&
+            (n->param[0]->flags & T_SHARED) == 0) {
+            discard(second, n);
+        }
+    }
+}
+
 static void pack_both(struct exec *e, bool rest)
 {
     struct exec *first = e->first != NULL ? e->first : e;
 
     pack(first, rest);
     if (first->second != NULL) {
-        pack(first->second, rest); /* which may read weights as they are where the first does not */
+        pack(first->second, rest);
+        discard_of_both(first->second);
     }
 }
 

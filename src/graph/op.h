@@ -74,6 +74,7 @@ struct node {
     size_t pack_at,
         pack_bytes; /* inference: where param[0] lies prepared, in the executor's block */
     void *packed;   /* NULL: not prepared */
+    const struct node *lender; /* of another graph, whose prepared weights these are too; or NULL */
 };
 
 struct op_ctx {
@@ -120,7 +121,8 @@ struct op_type {
     size_t (*scratch)(const struct node *n, struct backend *be, bool training);
 
     /* Inference: bytes that param[0] takes in the form that forward works with, 0 when there is
-     * none; and brings it there, from n->param[0] to n->packed. NULL: never. */
+     * none, and as many bytes of the same weights are always the same form; and brings it there,
+     * from n->param[0] to n->packed. NULL: never. */
     size_t (*pack_bytes)(const struct node *n, struct backend *be);
     void (*pack)(const struct node *n, struct backend *be);
 

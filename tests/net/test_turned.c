@@ -137,6 +137,10 @@ START_TEST(finds_as_two)
     open_detector(&both, wide_set, false);
     open_detector(&wide, wide_set, true);
     open_detector(&tall, tall_set, true);
+    /* Most weights are packed alike for both ways, and there once. */
+    const size_t packed = tall.model.exec.plan.pack_bytes; /* 0: OpenBLAS packs nothing */
+    ck_assert_uint_le(both.model.turned->exec.plan.pack_bytes, packed / 2);
+    ck_assert_uint_eq(both.model.exec.plan.pack_bytes, wide.model.exec.plan.pack_bytes);
     for (int i = 0; i < 12; i++) {
         const int w = sizes[i % 6][0], h = sizes[i % 6][1];
         struct image img = {.rgb = mem_alloc((size_t)w * (size_t)h, 3), .width = w, .height = h};
