@@ -30,11 +30,11 @@ opened() {
     n=$(grep -c -x -- "$2" "$t/ranges") || :
     [ "$n" = "$1" ] || fail "'$2' is opened $n times, not $1"
 }
-# nodes N: each of the net's nodes is opened in so many forward passes
+# nodes N: each node of the net, but for what it finds, is opened in so many forward passes
 nodes() {
     awk '/^ [^ ]/ { forward = $1 == "forward" } forward && /^  [^ ]/ { print $1 }' "$t/ranges" |
         sort | uniq -c | awk '{ print $2, $1 }' >"$t/seen"
-    "$VOV_BUILD/vov" show tests/cli/tiny.cfg | awk 'NF == 0 { exit } NR > 1 { print $1 }' >"$t/nodes"
+    "$VOV_BUILD/vov" show tests/cli/tiny.cfg | awk 'NF == 0 { exit } NR > 1 && $1 !~ /found$/ { print $1 }' >"$t/nodes"
     [ "$(wc -l <"$t/nodes")" -gt 20 ] || fail "vov show lists few nodes"
     while read -r name; do
         grep -q -x "$name $1" "$t/seen" ||
