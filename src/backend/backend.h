@@ -191,8 +191,6 @@ struct backend_ops {
      * written again: a device that can takes back its memory until then. */
     void (*discard)(struct backend *be, void *p, size_t bytes);
     void (*sync)(struct backend *be);
-    /* Optional: of a thread other than that which opened the device, before its first call. */
-    void (*join)(struct backend *be);
     struct backend_peak (*peak)(struct backend *be); /* measured, takes a part of a second */
 
     /* Before each pass: what its random numbers are drawn from. */
@@ -206,10 +204,6 @@ struct backend_ops {
      * what was called before. The host's memory stays as it is until the second. */
     struct staged (*stage)(struct backend *be, const real *host, size_t count);
     void (*write_staged)(struct backend *be, struct view y, const struct staged *s);
-    /* Optional, both or none: n pictures (base/picture.h) become the images of a view with three
-     * channels, in the same two halves and with the bits that the loader would have made. */
-    struct staged (*stage_pictures)(struct backend *be, const struct picture *const *p, int n);
-    void (*write_pictures)(struct backend *be, struct view y, const struct staged *s);
     bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
 
     /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
@@ -437,6 +431,12 @@ struct backend_ops {
     /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
     void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);
 
+    /* Optional: of a thread other than that which opened the device, before its first call. */
+    void (*join)(struct backend *be);
+    /* Optional, both or none: n pictures (base/picture.h) become the images of a view with three
+     * channels, in two halves as of stage, with the bits that the loader would have made. */
+    struct staged (*stage_pictures)(struct backend *be, const struct picture *const *p, int n);
+    void (*write_pictures)(struct backend *be, struct view y, const struct staged *s);
     /* Optional, both or none: what is called between the two is part of the pass or node of that
      * name, which lives as long as the graph. There only where a profiler listens. */
     void (*enter)(struct backend *be, const char *name);
