@@ -179,7 +179,12 @@ static void follow(bool letterbox, double flip)
         struct seg seg = polygon(xy, &n);
         struct truth t = {.box = bounds(xy, n), .seg = &seg};
         const struct item it = {.truth = &t, .n_truth = 1};
-        const struct sample out = {planes, rows, masks, ROWS, SIDE, &at};
+        const struct sample out = {.planes = planes,
+                                   .truth = rows,
+                                   .masks = masks,
+                                   .max_boxes = ROWS,
+                                   .mask_side = SIDE,
+                                   .where = &at};
         ck_assert_int_eq(augment_apply(&a, &r, &img, &it, &px, &out, &err), VOV_OK);
         if (rows[4] <= 0) {
             continue;
