@@ -5,8 +5,8 @@
  *
  * Prints three lines of a table for each GPU, and each convolution that cuDNN refuses. -e asks only
  * for each of so many different ones. Exit code 77 where cuDNN is not the version that the
- * descriptions of the GPUs were made for, 1 where one was not taken, a file was not, or more
- * convolutions than MOST fell back to our own loops.
+ * descriptions of the GPUs were made for, 1 where one was not taken, a file was not, more
+ * convolutions than MOST fell back to our own loops, or slices are copied that need not be.
  */
 #include "backend/backend.h"
 #include "base/mem.h"
@@ -53,6 +53,11 @@ static size_t note_conv(struct backend *be, const struct conv_desc *d, const str
     ask(&s);
     return 0;
 }
+
+/* Over all GPUs. */
+static struct {
+    int planned, refused, gpus;
+} total;
 
 struct options {
     char *gpu[GPU_SHEETS], *set[8];
@@ -142,12 +147,14 @@ static void put_to(const struct gpu_sheet *g, cudnnBackendDescriptor_t device,
     conv_recipe_free(&r);
 }
 
-/* The number that the GPU refused, or -1 where it was not taken for one. */
+/* The number that the GPU refused, or -1 where it was not taken for one, or where slices that a
+ * plan without workspace can work on would be copied: of forward passes and filter gradients none
+ * is. */
 static int run_gpu(const struct gpu_sheet *g, int each)
 {
     char json[1000];
     struct tally tally[3] = {{0}};
-    int own = 0;
+    int own = 0, copied = 0;
     gpu_json(g, json, sizeof json);
     const cudnnBackendDescriptor_t device = conv_plan_device(NULL, json);
     if (device == NULL) {
@@ -162,10 +169,17 @@ static int run_gpu(const struct gpu_sheet *g, int each)
         printf("| %s | %s | %d | %d | %d | %d | %d | %d | %.1f |\n", g->name, pass_name[p], t->all,
                t->whole, t->parts, t->own, t->slices, t->copied, (double)t->most / 1e6);
         own += t->own;
+        total.planned += t->all - t->own;
+        copied += p == CONV_BWD_DATA ? 0 : t->copied;
+    }
+    total.refused += own;
+    total.gpus++;
+    if (copied > 0) {
+        printf("%s: %d convolutions copy slices first\n", g->name, copied);
     }
     fflush(stdout);
     cudnnBackendDestroyDescriptor(device);
-    return own;
+    return copied > 0 ? -1 : own;
 }
 
 static bool is_named(const struct gpu_sheet *g, char *const *name, int n)
@@ -231,6 +245,8 @@ int main(int argc, char **argv)
     printf("%d convolutions of %d nets, %d of them different\n\n", asked.all, argc - optind,
            asked.n);
     failed |= put_all(&o);
+    printf("count %d graphs that cuDNN %zu accepts, %d that it refuses, for %d GPUs\n",
+           total.planned, cudnnGetVersion(), total.refused, total.gpus);
     mem_free(asked.spec);
     return failed;
 }

@@ -5,4 +5,4 @@
 set -eu
 [ -x "$VOV_BUILD/tests/cuda/plans" ] || { echo "no cuDNN to link to"; exit 77; }
 "$VOV_BUILD/tests/cuda/plans" -e 400 cfg/*/*.cfg cfg/demo.cfg
-exec "$VOV_BUILD/tests/cuda/plans" -e 400 -s net.precision=fp16 cfg/*/*.cfg cfg/demo.cfg
+"$VOV_BUILD/tests/cuda/plans" -e 400 -s net.precision=fp16 cfg/*/*.cfg cfg/demo.cfg

@@ -180,6 +180,42 @@ START_TEST(inference_pass)
 }
 END_TEST
 
+/* Wide and standing pictures in turn: each size has a recording of its own, made once. */
+START_TEST(one_graph_for_each_size)
+{
+    enum { RUNS = 12, BOTH_REPLAY = 8 };
+    const char *const set[] = {"net.fit=pad"};
+    const struct model_options opt = {
+        .batch = 1, .width = 96, .height = 64, .set = set, .n_set = 1};
+    struct backend *be;
+    struct detector d;
+    struct err err = {0};
+    struct err_list errs = {0};
+    char path[100];
+    struct part all = {sim.calls(), 0};
+
+    snprintf(path, sizeof path, "%s/net.cfg", squares_dir);
+    ck_assert(file_write(path, squares_cfg, sizeof squares_cfg - 1, &err) == VOV_OK);
+    ck_assert(backend_open("cuda", 1, &be, &err) == VOV_OK);
+    ck_assert(detector_open(&d, path, NULL, &opt, be, &errs) == VOV_OK);
+    ck_assert_ptr_nonnull(d.model.turned);
+    for (int i = 0; i < RUNS; i++) {
+        struct part p = {sim.calls(), 0};
+        d.turned = i % 2 == 1;
+        ck_assert(detector_run(&d, &err) == VOV_OK);
+        p.to = sim.calls();
+        if (i >= BOTH_REPLAY) {
+            expect_lean(p);
+            ck_assert_int_eq(count(p, "cudaGraphLaunch"), 1);
+        }
+    }
+    all.to = sim.calls();
+    ck_assert_int_eq(count(all, "cudaGraphInstantiate"), 2);
+    detector_close(&d);
+    backend_close(be);
+}
+END_TEST
+
 int main(void)
 {
     if (getenv("VOV_TEST_DEVICE") == NULL || !find_simulator()) {
@@ -192,6 +228,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, training_step, 0, 2);
     tcase_add_loop_test(t, inference_pass, 0, 2);
+    tcase_add_test(t, one_graph_for_each_size);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
