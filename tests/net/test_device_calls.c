@@ -150,15 +150,6 @@ static void expect_one_copy(struct detector *d)
     det_free(&found);
 }
 
-/* Without detector_run's look at the outputs, whether they are finite, for which the host waits. */
-static bool run_pass(struct detector *d)
-{
-    struct err err = {0};
-
-    detector_send(d);
-    return exec_forward(&detector_way(d)->exec, 0, &err) == VOV_OK;
-}
-
 START_TEST(inference_pass)
 {
     struct backend *be;
@@ -173,7 +164,7 @@ START_TEST(inference_pass)
     ck_assert(detector_open(&d, path, NULL, &opt, be, &errs) == VOV_OK);
     for (int i = 1; i <= PASSES; i++) {
         struct part p = {sim.calls(), 0};
-        ck_assert(run_pass(&d));
+        ck_assert(detector_run(&d, &err) == VOV_OK);
         p.to = sim.calls();
         if (i >= PASS_REPLAYS) {
             expect_lean(p);
@@ -211,7 +202,7 @@ START_TEST(one_graph_for_each_size)
     for (int i = 0; i < RUNS; i++) {
         struct part p = {sim.calls(), 0};
         d.turned = i % 2 == 1;
-        ck_assert(run_pass(&d));
+        ck_assert(detector_run(&d, &err) == VOV_OK);
         p.to = sim.calls();
         if (i >= BOTH_REPLAY) {
             expect_lean(p);
