@@ -1,8 +1,7 @@
 /*
  * checkpoint.h - the whole state of a training run in one safetensors file: parameters and running
  * statistics by name (their average where one is kept, and then they themselves under
- * "unaveraged/"),
- * momentum under "momentum/", and as metadata the cfg with its overrides, class
+ * "unaveraged/"), momentum under "momentum/", and as metadata the cfg with its overrides, class
  * names, pixel settings, seed, position and best result. docs/checkpoints.md lists it for readers.
  */
 #ifndef VOV_CHECKPOINT_H
