@@ -6,6 +6,7 @@
 #include "handle.h"
 #include "sim.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct graph {
     struct node *nodes; /* in the order of the calls, so a node comes after all that it needs */
     size_t count, branches;
     enum cudaStreamCaptureMode mode;
+    pthread_t owner; /* began the capture */
     bool ended;
 };
 
@@ -73,6 +75,11 @@ cudaError_t graph_add_wait(struct stream *s, const struct stream_mark *mark)
     return cudaSuccess;
 }
 
+static bool is_mine(const struct graph *g)
+{
+    return pthread_equal(g->owner, pthread_self());
+}
+
 cudaError_t graph_begin(struct stream *s, enum cudaStreamCaptureMode mode)
 {
     if (s->capture) {
@@ -82,6 +89,7 @@ cudaError_t graph_begin(struct stream *s, enum cudaStreamCaptureMode mode)
     struct graph *g = handle_new("graph", sizeof *g);
     g->branches = 1;
     g->mode = mode;
+    g->owner = pthread_self();
     s->capture = g;
     s->branch = 0;
     return cudaSuccess;
@@ -119,6 +127,10 @@ cudaError_t graph_end(struct stream *s, cudaGraph_t *graph)
         sim_report("cudaStreamEndCapture: the stream did not begin a capture");
         return cudaErrorStreamCaptureUnmatched;
     }
+    if (g->mode != cudaStreamCaptureModeRelaxed && !is_mine(g)) {
+        sim_report("cudaStreamEndCapture: another thread began the capture");
+        return cudaErrorStreamCaptureWrongThread;
+    }
     stream_each_captured(g, leave);
     g->ended = true;
     if (!is_joined(g)) {
@@ -131,10 +143,12 @@ cudaError_t graph_end(struct stream *s, cudaGraph_t *graph)
     return cudaSuccess;
 }
 
+/* A capture that is not relaxed binds its own thread; a global one, all of them. */
 static void note_strict(void *object, void *found)
 {
     const struct graph *g = object;
-    if (!g->ended && g->mode != cudaStreamCaptureModeRelaxed) {
+    if (!g->ended && (g->mode == cudaStreamCaptureModeGlobal ||
+                      (g->mode == cudaStreamCaptureModeThreadLocal && is_mine(g)))) {
         *(bool *)found = true;
     }
 }

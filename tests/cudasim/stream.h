@@ -51,7 +51,8 @@ cudaError_t stream_wait(struct stream *s, const struct stream_mark *mark);
 void stream_drive_mark(const struct stream_mark *mark);
 bool stream_mark_is_done(const struct stream_mark *mark);
 
-/* True, with a report in the name of the call: a stream is being captured, which forbids it. */
+/* True, with a report in the name of the call: a capture is going on that forbids it to this
+ * thread. */
 bool stream_capture_forbids(const char *who);
 bool stream_is_captured(const struct stream *s);
 

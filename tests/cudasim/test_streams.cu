@@ -6,6 +6,8 @@
 #include "case.cuh"
 #include "cusim.h"
 
+#include <thread>
+
 enum { N = 512, STEPS = 5 };
 
 static __global__ void scale(const float *x, float *y, float by)
@@ -175,6 +177,29 @@ static void test_chain(void)
     p.compare("chain", 1, 3);
 }
 
+/* What another thread may do while this one captures. */
+static void test_threads(void)
+{
+    pipeline p;
+    cudaGraph_t graph;
+    float *x;
+    CALL(cudaStreamBeginCapture(p.work, cudaStreamCaptureModeThreadLocal));
+    scale<<<1, N, 0, p.work>>>(p.device[0], p.device[0], 2);
+    std::thread([&] {
+        CALL(cudaMalloc(&x, N));
+        CALL(cudaFree(x));
+        CALL(cudaDeviceSynchronize());
+    }).join();
+    CALL(cudaStreamEndCapture(p.work, &graph));
+    CALL(cudaGraphDestroy(graph));
+
+    CALL(cudaStreamBeginCapture(p.work, cudaStreamCaptureModeRelaxed));
+    CALL(cudaMalloc(&x, N));
+    CALL(cudaFree(x));
+    std::thread([&] { CALL(cudaStreamEndCapture(p.work, &graph)); }).join();
+    CALL(cudaGraphDestroy(graph));
+}
+
 static void test_events(void)
 {
     pipeline p;
@@ -294,6 +319,7 @@ int main()
     test_pipeline();
     test_graph();
     test_chain();
+    test_threads();
     test_events();
     test_legacy();
     test_failing_calls();

@@ -4,6 +4,8 @@
  */
 #include "bug.cuh"
 
+#include <thread>
+
 enum { N = 256 };
 
 /* Says at which line a value is not what it should be. */
@@ -125,6 +127,35 @@ static void malloc_in_capture(int planted)
     CALL(cudaGraphDestroy(graph));
 }
 
+static void malloc_beside_capture(int planted)
+{
+    setting s;
+    cudaGraph_t graph;
+    float *x = nullptr;
+    CALL(cudaStreamBeginCapture(s.work, cudaStreamCaptureModeGlobal));
+    if (planted) {
+        /* BUG malloc_beside_capture: cudaMalloc while a stream is captured */
+        std::thread([&] { cudaMalloc(&x, N); }).join();
+    }
+    increase<<<1, N, 0, s.work>>>(s.device);
+    CALL(cudaStreamEndCapture(s.work, &graph));
+    CALL(cudaGraphDestroy(graph));
+}
+
+static void capture_of_another(int planted)
+{
+    setting s;
+    cudaGraph_t graph;
+    CALL(cudaStreamBeginCapture(s.work, cudaStreamCaptureModeThreadLocal));
+    increase<<<1, N, 0, s.work>>>(s.device);
+    if (planted) {
+        /* BUG capture_of_another: another thread began the capture */
+        std::thread([&] { cudaStreamEndCapture(s.work, &graph); }).join();
+    }
+    CALL(cudaStreamEndCapture(s.work, &graph));
+    CALL(cudaGraphDestroy(graph));
+}
+
 static void wait_in_capture(int planted)
 {
     setting s;
@@ -192,6 +223,7 @@ static void graph_leak(int planted)
 
 BUGS({"event_forgotten", event_forgotten}, {"not_waited", not_waited},
      {"refilled_early", refilled_early}, {"never_waited", never_waited},
-     {"malloc_in_capture", malloc_in_capture}, {"wait_in_capture", wait_in_capture},
+     {"malloc_in_capture", malloc_in_capture}, {"malloc_beside_capture", malloc_beside_capture},
+     {"capture_of_another", capture_of_another}, {"wait_in_capture", wait_in_capture},
      {"unjoined", unjoined}, {"pageable_in_capture", pageable_in_capture},
      {"graph_leak", graph_leak})
