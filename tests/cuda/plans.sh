@@ -4,5 +4,6 @@
 # `make check-cuda-plans` asks for all.
 set -eu
 [ -x "$VOV_BUILD/tests/cuda/plans" ] || { echo "no cuDNN to link to"; exit 77; }
+export LSAN_OPTIONS=suppressions=tests/cuda/leaks.supp:print_suppressions=0
 "$VOV_BUILD/tests/cuda/plans" -e 400 cfg/*/*.cfg cfg/demo.cfg
 "$VOV_BUILD/tests/cuda/plans" -e 400 -s net.precision=fp16 cfg/*/*.cfg cfg/demo.cfg
