@@ -64,11 +64,28 @@ static void on_read(png_structp png, png_bytep to, size_t n)
     d->at += n;
 }
 
+/* libpng takes the memory that a chunk says it fills before it finds that the file is shorter. */
+static void check_chunks(struct decoder *d)
+{
+    const uint8_t *p = d->in->bytes;
+    const size_t n = d->in->n;
+
+    for (size_t at = 8; n - at >= 8 && memcmp(p + at + 4, "IDAT", 4) != 0;) {
+        const size_t length = png_get_uint_32(p + at);
+        if (n - at < 12 || length > n - at - 12) {
+            d->cut = true;
+            png_error(d->png, "the file ends too early");
+        }
+        at += length + 12;
+    }
+}
+
 static void read_head(struct decoder *d)
 {
     png_bytep exif = NULL;
     png_uint_32 exif_bytes = 0;
 
+    check_chunks(d);
     png_set_user_limits(d->png, MAX_SIDE, MAX_SIDE);
     png_set_chunk_malloc_max(d->png, MAX_CHUNK);
     png_set_read_fn(d->png, d, on_read);

@@ -4,6 +4,7 @@
  * from the formula, with all instruction sets to the bit; and pictures that Darknet resized are met
  * by Darknet's own formula over our pixels. The references are left out where ../shared is missing.
  */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -449,6 +450,31 @@ START_TEST(pictures_that_darknet_resized)
 }
 END_TEST
 
+/* A chunk that says it holds two gigabytes, in a file of 45 or 57 bytes. */
+START_TEST(memory_is_for_what_is_there)
+{
+    static const uint8_t png[57] = {
+        0x89, 'P',  'N',  'G',  '\r', '\n', 0x1a, '\n', 0,    0,   0,   13,  'I', 'H',
+        'D',  'R',  0,    0,    0,    8,    0,    0,    0,    8,   8,   0,   0,   0,
+        0,    0xe1, 0x64, 0xe1, 0x57, 0x7f, 0xff, 0xff, 0xff, 't', 'E', 'X', 't', 'x'};
+    const size_t before = clock_peak_bytes();
+    struct image img;
+    struct err err = {0};
+    int w, h;
+
+    for (size_t n = 41; n <= sizeof png; n += 4) {
+        ck_assert_int_eq(image_decode("x.png", png, n, NULL, &img, &err), VOV_EFORMAT);
+        ck_assert_str_eq(err.msg, "x.png: PNG cut short: it ends inside its header");
+    }
+    char path[] = "/tmp/vov-image-XXXXXX.png";
+    close(mkstemps(path, 4));
+    ck_assert_int_eq(file_write(path, png, sizeof png, NULL), VOV_OK);
+    ck_assert_int_eq(image_size(path, &w, &h, NULL), VOV_EFORMAT);
+    unlink(path);
+    ck_assert_uint_lt(clock_peak_bytes() - before, 256u << 20);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {fit_is_bilinear_with_half_pixel_centres,
@@ -456,12 +482,13 @@ int main(void)
                             every_kind_keeps_a_colour,
                             all_instruction_sets_give_equal_pixels,
                             memory_of_an_earlier_picture_serves_again,
+                            memory_is_for_what_is_there,
                             odd_pictures_as_pil_reads_them,
                             pictures_that_darknet_resized,
                             NULL};
 
     if (!file_is_dir(broken) || !file_is_dir(golden)) {
-        tests[4] = NULL;
+        tests[6] = NULL;
         fprintf(stderr, "%s is not there: the references are left out\n", shared);
     }
     return run_tests("image values", tests);
