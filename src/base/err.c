@@ -43,9 +43,13 @@ enum vov_status err_at(struct err *err, const struct src_loc *at, enum vov_statu
 enum vov_status err_io(struct err *err, const char *verb, const char *path)
 {
     const int number = errno;
+    const size_t n = strlen(path), most = 250;
     char reason[128];
-    return err_set(err, VOV_EIO, "cannot %s %s: %s", verb, path,
-                   strerror_r(number, reason, sizeof reason));
+    return err_set(err, VOV_EIO, "cannot %s %s%s: %s", verb,
+                   n > most ? "..."
+                   : n == 0 ? "\"\""
+                            : "",
+                   n > most ? path + n - most : path, strerror_r(number, reason, sizeof reason));
 }
 
 enum vov_status err_of_input(struct err *err, enum vov_status status, enum vov_status code)

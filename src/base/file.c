@@ -177,11 +177,16 @@ static int open_temporary(const char *path, char **tmp)
     return fd;
 }
 
-/* The file that is meant: the target of a link, so that the link stays one. */
+/* The file that is meant: the target of a link, so that the link stays one. NULL with errno. */
 static char *resolve(const char *path)
 {
     char *real = realpath(path, NULL);
-    return real != NULL ? real : mem_strdup(path);
+    if (real != NULL || errno != ENOENT || path[0] == '\0') {
+        return real;
+    }
+    char *copy = mem_strdup(path);
+    errno = copy == NULL ? ENOMEM : 0;
+    return copy;
 }
 
 static void forget(struct file_writer *w)
@@ -197,7 +202,7 @@ enum vov_status file_create(const char *path, struct file_writer *w, struct err 
     *w = (struct file_writer){0};
     w->path = resolve(path);
     if (w->path == NULL) {
-        return err_nomem(err, strlen(path));
+        return errno == ENOMEM ? err_nomem(err, strlen(path)) : err_io(err, "write", path);
     }
     int fd;
     if (stat(w->path, &st) == 0 && !S_ISREG(st.st_mode)) {

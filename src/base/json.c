@@ -205,18 +205,22 @@ const json *json_get(const json *j, const char *key)
     return found;
 }
 
-bool json_int(const json *j, const char *key, long long *out)
+bool json_whole(const json *j, long long *out)
 {
-    const json *v = json_get(j, key);
-    if (!cJSON_IsNumber(v)) {
+    if (!cJSON_IsNumber(j)) {
         return false;
     }
-    const double d = v->valuedouble;
+    const double d = j->valuedouble;
     if (!isfinite(d) || fabs(d) >= 0x1p53 || floor(d) != d) {
         return false;
     }
     *out = (long long)d;
     return true;
+}
+
+bool json_int(const json *j, const char *key, long long *out)
+{
+    return json_whole(json_get(j, key), out);
 }
 
 bool json_real(const json *j, const char *key, double *out)

@@ -36,6 +36,7 @@ enum vov_status json_stream_file(const char *path, const struct json_stream *s, 
 /* Getters; `key` of the object j. False: missing or of another type; *out is then as before. */
 bool json_int(const json *j, const char *key, long long *out); /* |v| < 2^53, no fraction */
 bool json_real(const json *j, const char *key, double *out);   /* finite only */
+bool json_whole(const json *j, long long *out);                /* the same of j itself */
 const char *json_str(const json *j, const char *key);          /* NULL: missing or no string */
 const json *json_get(const json *j, const char *key);          /* NULL: missing */
 int json_len(const json *j);                                   /* of an array; 0 otherwise */

@@ -198,6 +198,11 @@ bool text_utf8_ok(const char *s, size_t n)
     return true;
 }
 
+char *text_skip_bom(char *s)
+{
+    return s != NULL && strncmp(s, "\xef\xbb\xbf", 3) == 0 ? s + 3 : s;
+}
+
 char *text_trim(char *s)
 {
     static const char blanks[] = " \t\r\n";

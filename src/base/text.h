@@ -19,6 +19,9 @@ void text_clean(char *s);
  * `s`: the nearest by edit distance, or NULL when none is near enough to be worth a guess. */
 const char *text_nearest(const char *s, const void *words, int n, size_t stride);
 
+/* Past the byte order mark that some editors write first. NULL stays NULL. */
+char *text_skip_bom(char *s);
+
 /* Cuts blanks and line ends off both ends, in place; what is left begins at the return value. */
 char *text_trim(char *s);
 

@@ -323,6 +323,11 @@ static enum vov_status cut_assignment(struct reader *r, const char **section, st
     if (equals == NULL || dot == NULL || dot > equals || dot == text || dot + 1 == equals) {
         return err_at(err, &r->at, VOV_EARG, "expected section.key=value, as in net.batch=8");
     }
+    const char *control = control_byte((struct piece){text, strlen(text)});
+    if (control != NULL) {
+        r->at.col = (int)(control - text) + 1;
+        return err_at(err, &r->at, VOV_EARG, "a control byte, such as the end of a line");
+    }
     const struct piece name = trim((struct piece){dot + 1, (size_t)(equals - dot) - 1});
     *section = keep(r, trim((struct piece){text, (size_t)(dot - text)}));
     key->name = keep(r, name);

@@ -95,8 +95,8 @@ static enum vov_status read_list(struct bench_against *a, const json *list, stru
     if (a->past == NULL) {
         return err_nomem(err, (size_t)n * sizeof *a->past);
     }
-    for (; a->n < n; a->n++) {
-        TRY(read_past(a, cJSON_GetArrayItem(list, a->n), &a->past[a->n], err));
+    for (const json *j = list->child; j != NULL; j = j->next) {
+        TRY(read_past(a, j, &a->past[a->n++], err));
     }
     return VOV_OK;
 }

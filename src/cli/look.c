@@ -37,6 +37,7 @@ enum vov_status look_over(const struct look *l, struct detector *d, const struct
                                        .max_skipped = data->n};
     struct loader *loader = NULL;
     struct batch *b = NULL;
+    TRY(model_takes_pictures(&d->model, err));
     TRY(loader_open(data, &opt, 0, &loader, err));
     enum vov_status status = loader_next(loader, &b, err);
     while (status == VOV_OK && b != NULL) {

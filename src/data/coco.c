@@ -19,7 +19,7 @@
 
 /* An annotation before its image and class are known. */
 struct raw {
-    long long id, image, category;
+    long long id, image, category; /* id: where it has none, its place in the list */
     double bbox[4], area;
     bool has_id, has_box, has_image, has_category, crowd, difficult;
     struct seg *seg;
@@ -203,7 +203,7 @@ static bool is_one(const json *j, const char *key)
 {
     const cJSON *v = json_get(j, key);
 
-    return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valueint == 1);
+    return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valuedouble != 0);
 }
 
 static enum vov_status read_mask(struct reader *r, const json *j, struct raw *a, struct err *err)
@@ -225,9 +225,9 @@ static enum vov_status read_mask(struct reader *r, const json *j, struct raw *a,
     return status;
 }
 
-static enum vov_status add_annotation(struct reader *r, const json *j, struct err *err)
+static enum vov_status add_annotation(struct reader *r, long index, const json *j, struct err *err)
 {
-    struct raw a = {0};
+    struct raw a = {.id = index};
 
     a.has_id = json_int(j, "id", &a.id);
     a.has_image = json_int(j, "image_id", &a.image);
@@ -263,7 +263,7 @@ static enum vov_status take_item(void *user, const char *key, long index, const 
     if (list && strcmp(key, "categories") == 0) {
         return add_category(r, index, item, err);
     }
-    return list && strcmp(key, "annotations") == 0 ? add_annotation(r, item, err) : VOV_OK;
+    return list && strcmp(key, "annotations") == 0 ? add_annotation(r, index, item, err) : VOV_OK;
 }
 
 static enum vov_status take_array(void *user, const char *key, struct err *err)
@@ -361,6 +361,20 @@ static bool mask_fits(const struct raw *a, const struct item *it)
            (a->mask_width == it->width && a->mask_height == it->height);
 }
 
+/* "annotation 7" or, where it has no id, "annotations[2]". */
+struct name {
+    char text[40];
+};
+
+static struct name name_of(const struct raw *a)
+{
+    struct name name;
+
+    snprintf(name.text, sizeof name.text, a->has_id ? "annotation %lld" : "annotations[%lld]",
+             a->id);
+    return name;
+}
+
 static enum vov_status note_id(struct reader *r, const struct raw *a, struct err *err)
 {
     if (!a->has_id) {
@@ -386,13 +400,12 @@ static enum vov_status add_truth(struct reader *r, struct item *it, const struct
     const char *why = unfit(it, a, &t.box);
 
     if (why != NULL) {
-        problem(r, "bbox", true, "annotation %lld is left out of training: %s", a->id, why);
+        problem(r, "bbox", true, "%s is left out of training: %s", name_of(a).text, why);
         t.box = (struct box){0};
     } else if (!mask_fits(a, it)) {
         problem(r, "segmentation", true,
-                "annotation %lld is left out of training: its mask has %d x %d pixels, its picture "
-                "%d x %d",
-                a->id, a->mask_width, a->mask_height, it->width, it->height);
+                "%s is left out of training: its mask has %d x %d pixels, its picture %d x %d",
+                name_of(a).text, a->mask_width, a->mask_height, it->width, it->height);
         why = "mask";
     }
     t.unfit = why != NULL;
@@ -413,7 +426,7 @@ static enum vov_status place(struct reader *r, const struct raw *a, struct err *
 
     TRY(note_id(r, a, err));
     if (!usable(r, a, &kind, why)) {
-        problem(r, kind, true, "annotation %lld is left out: %s", a->id, why);
+        problem(r, kind, true, "%s is left out: %s", name_of(a).text, why);
         return VOV_OK;
     }
     return add_truth(r, &r->d->item[idmap_get(&r->image_of, a->image)], a, err);

@@ -65,13 +65,13 @@ static bool read_size(const cJSON *j, int *h, int *w)
     if (!cJSON_IsArray(size) || json_len(size) != 2) {
         return false;
     }
-    const cJSON *a = size->child, *b = size->child->next;
-    if (!cJSON_IsNumber(a) || !cJSON_IsNumber(b) || !(a->valuedouble >= 1) ||
-        !(b->valuedouble >= 1) || a->valuedouble > RLE_MAX_SIDE || b->valuedouble > RLE_MAX_SIDE) {
+    long long a, b;
+    if (!json_whole(size->child, &a) || !json_whole(size->child->next, &b) || a < 1 || b < 1 ||
+        a > RLE_MAX_SIDE || b > RLE_MAX_SIDE) {
         return false;
     }
-    *h = (int)a->valuedouble;
-    *w = (int)b->valuedouble;
+    *h = (int)a;
+    *w = (int)b;
     return true;
 }
 

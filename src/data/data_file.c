@@ -121,8 +121,7 @@ enum vov_status data_file_read(const char *path, struct data_file *d, struct err
     if (status == VOV_OK && text.p != NULL && memchr(text.p, '\0', text.n) != NULL) {
         status = err_set(err, VOV_EFORMAT, "%s: NUL bytes in it: not a text file", path);
     }
-    const bool bom = text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0;
-    char *rest = bom ? text.p + 3 : text.p;
+    char *rest = text_skip_bom(text.p);
     while (status == VOV_OK && rest != NULL) {
         char *line = strsep(&rest, "\n");
         status = take_line(d, ++number, line, &seen, err);
@@ -147,13 +146,25 @@ static enum vov_status check_classes(const struct data_file *f, const struct dat
     char *text = mem_strdup(f->classes), *rest = text;
     enum vov_status status = text != NULL ? VOV_OK : err_nomem(err, strlen(f->classes));
     int n = 0;
+    long long number;
+
+    if (status == VOV_OK && d->n_classes > 0 && text_int(text, &number) &&
+        strcmp(text, d->class_name[0]) != 0) {
+        status = err_set(err, VOV_EFORMAT,
+                         "%s: \"classes\" lists names with commas between, as %s has them, and not "
+                         "how many there are; the line may be left out",
+                         f->path, d->path);
+    }
 
     while (status == VOV_OK && rest != NULL) {
         const char *name = text_trim(strsep(&rest, ","));
         if (n >= d->n_classes || strcmp(name, d->class_name[n]) != 0) {
-            status = err_set(err, VOV_EFORMAT, "%s: class %d is \"%.60s\", but %s has \"%.60s\"",
-                             f->path, n + 1, name, d->path,
-                             n < d->n_classes ? d->class_name[n] : "no more");
+            status =
+                n < d->n_classes
+                    ? err_set(err, VOV_EFORMAT, "%s: class %d is \"%.60s\", but %s has \"%.60s\"",
+                              f->path, n + 1, name, d->path, d->class_name[n])
+                    : err_set(err, VOV_EFORMAT, "%s: class %d is \"%.60s\", but %s has only %d",
+                              f->path, n + 1, name, d->path, d->n_classes);
         }
         n++;
     }

@@ -189,7 +189,7 @@ static void choose_output(struct decoder *d)
         break;
     default:
         d->status =
-            err_set(d->err, VOV_EUNSUPPORTED, "%s: JPEG with %d colour channels of an unknown kind",
+            err_set(d->err, VOV_EFORMAT, "%s: JPEG with %d colour channels of an unknown kind",
                     d->in->path, d->z.num_components);
         longjmp(d->out, 1);
     }

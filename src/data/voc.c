@@ -4,6 +4,7 @@
  * VOC counts pixels from 1 and names the last one inside: xmin..xmax is xmin - 1 .. xmax here.
  */
 #include "dataset.h"
+#include "image.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -132,9 +133,9 @@ static void XMLCALL on_text(void *user, const XML_Char *text, int n)
 
 static int pixels(const char *text)
 {
-    const double x = strtod(text, NULL);
+    double x;
 
-    return x >= 1 && x < 1 << 20 ? (int)x : 0;
+    return text_real(text, &x) && x >= 1 && x < 1 << 20 ? (int)x : 0;
 }
 
 /* The value of the element that ends, where it is one that counts. */
@@ -158,9 +159,8 @@ static void take_value(struct voc *v)
     for (int i = 0; i < 4; i++) {
         if (strncmp(v->path, bndbox, sizeof bndbox - 1) == 0 &&
             strcmp(v->path + sizeof bndbox - 1, edges[i]) == 0) {
-            char *end;
-            const double x = strtod(text, &end);
-            v->object.edge[i] = end != text && *end == '\0' ? x : (double)NAN;
+            double x;
+            v->object.edge[i] = text_real(text, &x) ? x : (double)NAN;
         }
     }
 }
@@ -305,6 +305,14 @@ static enum vov_status read_line(struct voc *v, const char *list, char *line, st
     if (line[0] == '\0') {
         return VOV_OK;
     }
+    if (image_has_name(line)) {
+        return err_set(
+            err, VOV_EFORMAT,
+            "%s: a list of pictures, such as \"%.60s\"; a .txt file lists names of Pascal "
+            "VOC's annotations, as in ImageSets/Main. Of Darknet's labels make COCO's "
+            ".json",
+            list, line);
+    }
     snprintf(inside, sizeof inside, "../../Annotations/%.400s.xml", line);
     char *path = path_beside(list, inside);
     const enum vov_status status =
@@ -317,7 +325,7 @@ static enum vov_status read_list(struct voc *v, const char *list, struct err *er
 {
     struct buf text = {0};
     enum vov_status status = err_of_input(err, file_read(list, MAX_LIST, &text, err), VOV_EFORMAT);
-    char *rest = text.p;
+    char *rest = text_skip_bom(text.p);
 
     while (status == VOV_OK && rest != NULL) {
         status = read_line(v, list, strsep(&rest, "\n"), err);

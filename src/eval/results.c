@@ -90,19 +90,22 @@ static enum vov_status read_runs(const json *list, int h, int w, struct rle *m, 
 static enum vov_status read_rle(const json *seg, struct rle *m, struct err *err)
 {
     const json *size = json_get(seg, "size"), *counts = json_get(seg, "counts");
-    const json *h = cJSON_GetArrayItem(size, 0), *w = cJSON_GetArrayItem(size, 1);
+    long long h, w;
 
-    if (json_len(size) != 2 || !cJSON_IsNumber(h) || !cJSON_IsNumber(w)) {
-        return err_set(err, VOV_EFORMAT, "the \"size\" of the mask is not [height, width]");
+    if (json_len(size) != 2 || !json_whole(size->child, &h) || !json_whole(size->child->next, &w) ||
+        h < 1 || w < 1 || h > RLE_MAX_SIDE || w > RLE_MAX_SIDE) {
+        return err_set(err, VOV_EFORMAT,
+                       "the \"size\" of the mask is not [height, width], each 1 to %d",
+                       RLE_MAX_SIDE);
     }
     if (cJSON_IsArray(counts)) {
-        return read_runs(counts, h->valueint, w->valueint, m, err);
+        return read_runs(counts, (int)h, (int)w, m, err);
     }
     if (!cJSON_IsString(counts)) {
         return err_set(err, VOV_EFORMAT, "the mask has no \"counts\"");
     }
-    return rle_from_string(counts->valuestring, strlen(counts->valuestring), h->valueint,
-                           w->valueint, m, err);
+    return rle_from_string(counts->valuestring, strlen(counts->valuestring), (int)h, (int)w, m,
+                           err);
 }
 
 /* All polygons in one block: the struct, pointers, lengths, numbers. */
@@ -146,6 +149,9 @@ static enum vov_status read_mask(const json *j, struct result *r, bool has_box, 
         TRY(read_rle(seg, &r->mask, err));
     } else if (cJSON_IsArray(seg) && json_len(seg) > 0 && has_box) {
         TRY(read_polygons(seg, &r->polygons, err));
+    } else if (has_box && seg != NULL && !cJSON_IsNull(seg) && !cJSON_IsArray(seg)) {
+        return err_set(err, VOV_EFORMAT,
+                       "its \"segmentation\" is neither run lengths nor a list of polygons");
     } else if (!has_box) {
         return err_set(err, VOV_EFORMAT,
                        "neither a \"bbox\" nor a \"segmentation\" of run lengths");

@@ -421,10 +421,10 @@ static enum vov_status convert(const struct st_tensor *t, const unsigned char *p
             break;
         case ST_OTHER:
         default:
-            return err_set(err, VOV_EUNSUPPORTED,
-                           "tensor %s has a type that is not read; F32, F64, F16, BF16, I64, I32 "
-                           "and U8 are",
-                           t->name);
+            return err_set(err, VOV_EFORMAT,
+                           "%s: tensor %s has a type that is not read; F32, F64, F16, BF16, I64, "
+                           "I32 and U8 are",
+                           t->file->path, t->name);
         }
     }
     return VOV_OK;

@@ -46,8 +46,8 @@ void safetensors_free(struct safetensors *st);
 const struct st_tensor *safetensors_find(const struct safetensors *st, const char *name);
 const char *safetensors_meta(const struct safetensors *st, const char *key); /* NULL: none */
 
-/* Reads the numbers of t as `real`, t->count of them. VOV_EUNSUPPORTED for a type that we do not
- * know; VOV_EFORMAT when the file cannot be read any more. */
+/* Reads the numbers of t as `real`, t->count of them. VOV_EFORMAT for a type that we do not know,
+ * or when the file cannot be read any more. */
 enum vov_status safetensors_numbers(const struct st_tensor *t, real *out, struct err *err);
 
 /* One tensor to be written. get() gives its numbers, count of them; it is called twice. */

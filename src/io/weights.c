@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Appends "name" to a list of names while there is room. */
+/* Appends "name" to a list of names while there is room; the first one is cut to fit. */
 static void list(char *text, size_t size, const char *name)
 {
     const size_t n = strlen(text);
-    if (n + strlen(name) + 6 < size) {
-        snprintf(text + n, size - n, "%s%s", n > 0 ? ", " : "", name);
+    if (n == 0 || n + strlen(name) + 6 < size) {
+        snprintf(text + n, n > 0 ? size - n : size - 5, "%s%s", n > 0 ? ", " : "", name);
     } else if (n > 0 && text[n - 1] != '.' && n + 5 < size) {
         snprintf(text + n, size - n, ", ...");
     }

@@ -55,11 +55,10 @@ static enum vov_status take_keys(struct detector *d, const char *path, const cha
         status = damaged(path, "category_ids", err);
     }
     for (const json *c = status == VOV_OK ? j->child : NULL; c != NULL; c = c->next) {
-        if (!cJSON_IsNumber(c)) {
+        if (!json_whole(c, &d->class_key[n++])) {
             status = damaged(path, "category_ids", err);
             break;
         }
-        d->class_key[n++] = (long long)c->valuedouble;
     }
     json_free(j);
     return status;
@@ -274,10 +273,7 @@ struct model *detector_way(struct detector *d)
 enum vov_status detector_put(struct detector *d, int slot, const struct image *img, struct err *err)
 {
     real *planes = d->images + image_count(d) * (size_t)slot;
-    if (d->model.net.channels != 3) {
-        return err_set(err, VOV_EUNSUPPORTED, "pictures have 3 channels, the net's input has %d",
-                       d->model.net.channels);
-    }
+    TRY(model_takes_pictures(&d->model, err));
     if (slot == 0) {
         d->turned = detector_turns(d, img->width, img->height);
     }

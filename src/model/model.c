@@ -467,6 +467,16 @@ int model_head_node(const struct model *m)
     return node;
 }
 
+enum vov_status model_takes_pictures(const struct model *m, struct err *err)
+{
+    if (m->net.channels == 3) {
+        return VOV_OK;
+    }
+    return err_set(err, VOV_ECFG,
+                   "%s: pictures have 3 channels, the net's input has %d; --set net.channels=3",
+                   m->cfg.path, m->net.channels);
+}
+
 struct pixels model_pixels(const struct model *m)
 {
     struct pixels px = {

@@ -66,6 +66,9 @@ struct model *model_way(struct model *m, bool turned);
 
 struct pixels model_pixels(const struct model *m);
 
+/* VOV_ECFG where the input has other channels than pictures: nothing may fill it with them. */
+enum vov_status model_takes_pictures(const struct model *m, struct err *err);
+
 /* Fills `extent`, where the head wants it, from where the pictures of a batch lie; NULL: they fill
  * the input. */
 void model_place(struct model *m, const struct placing *where);

@@ -26,6 +26,7 @@ enum vov_status run_folder_check(const struct model *m, const struct dataset *d,
                        "%s has no head that learns; end it with [refinedet], [ssd] or [softmax]",
                        m->cfg.path);
     }
+    TRY(model_takes_pictures(m, err));
     if (m->head.type->detects == d->labels) {
         return err_set(err, VOV_ECFG,
                        d->labels ? "%s ends in [%s], a detector, but %s has classes of whole "
@@ -149,6 +150,12 @@ enum vov_status run_folder_open(struct trainer *t, struct err *err)
     if (file_exists(t->last_path)) {
         sweep(out);
         return resume(t, err);
+    }
+    if (file_exists(t->best_path)) {
+        return err_set(err, VOV_EARG,
+                       "%s holds the best of a run, which a new one would write over, and no "
+                       "last.safetensors to resume: give another --out",
+                       out);
     }
     if (t->opt->resume) {
         log_put(t->opt->log, LOG_WARN, "%s holds no run to resume: a new one begins", out);

@@ -113,7 +113,8 @@ ann 0 'is not four finite numbers' '{"id":1,"image_id":1,"category_id":1,"bbox":
 ann 0 'has no area' '{"id":1,"image_id":1,"category_id":1,"bbox":[5,5,-2,-2]}'
 ann 0 'lies outside the picture' '{"id":1,"image_id":1,"category_id":1,"bbox":[1e30,1e30,1e30,1e30]}'
 ann 4 "x.json:1:167: expected a value, found 'N'" '{"id":1,"image_id":1,"category_id":1,"bbox":[NaN,1,2,2]}'
-ann 0 'its "image_id" is no whole number' null
+ann 0 'annotations[0] is left out: its "image_id" is no whole number' null
+ann 0 '2 boxes, 1 of crowds' '{"id":1,"image_id":1,"category_id":1,"bbox":[1,1,4,4],"iscrowd":2}'
 data 4 'the list "categories" is empty' "{\"images\":[$image],\"categories\":[],\"annotations\":[]}"
 data 4 'category 1 has no "name"' "{\"images\":[$image],\"categories\":[{\"id\":1,\"name\":5}],\"annotations\":[]}"
 data 4 'image 1 has no "file_name"' "{\"images\":[{\"id\":1}],\"categories\":[$class],\"annotations\":[]}"
@@ -127,9 +128,27 @@ data 0 'a?[31mb' "{\"images\":[$image],\"categories\":[{\"id\":1,\"name\":\"a\\\
 cp "$t/x.json" "$t/good.json"
 printf 'train = good.json\nnames = x.names\n' >"$t/x.data"
 expect 4 'x.data:2: unknown key "names"; there are train, valid, images' data check "$t/x.data"
+# dot_data WORDS TEXT
+dot_data()
+{
+    # shellcheck disable=SC2059 # the text has escapes
+    printf "$2" >"$t/x.data"
+    expect 4 "$1" data check "$t/x.data"
+}
+dot_data 'lists names with commas between' 'train = good.json\nclasses = 80\n'
+dot_data 'good.json has "a?[31mb"' 'train = good.json\nclasses = b\n'
+dot_data 'good.json has only 1' 'train = good.json\nclasses = a\033[31mb,b\n'
+printf '/data/a.jpg\n' >"$t/x.txt"
+dot_data "Of Darknet's labels make COCO's .json" 'train = x.txt\n'
 expect 4 'none.json: No such file' data check "$t/none.json"
 head -c 30 "$t/images/p.png" >"$t/cut.png"
 expect 4 'PNG cut short' data check "$t/cut.png"
+# Heads of a JPEG of two channels.
+{
+    printf '\377\330\377\300\000\016\010\000\010\000\010\002\001\021\000\002\021\000'
+    printf '\377\332\000\012\002\001\000\002\000\000\077\000\000\377\331'
+} >"$t/two.jpg"
+expect 4 'JPEG with 2 colour channels' data check "$t/two.jpg"
 : >"$t/nothing.jpg"
 expect 4 'nothing.jpg: empty file' data check "$t/nothing.jpg"
 
@@ -162,16 +181,39 @@ sed 's/"F32","shape":\[8,3,3,3\]/"F16","shape":[8,3,3,3]/' "$t/u" >"$t/x" && wei
 sed 's/"data_offsets":\[864,/"data_offsets":[860,/' "$t/u" >"$t/x" && weights 4 'stem1/conv2/weight'
 sed 's/\\"std\\":\[64,64,64\]/\\"std\\":[ 0,64,64]/' "$t/u" >"$t/x"
 expect 4 'its metadata "pixels"' detect "$net" "$t/x" "$pic"
+sed 's/"category_ids":"\[1,/"category_ids":"[1e30,/; s/"program":"vov /"program":"x/' "$t/u" >"$t/x"
+expect 4 'its metadata "category_ids"' detect "$net" "$t/x" "$pic"
 sed 's/"iteration":"1"/"iteration":"x"/' "$t/u" >"$t/x"
 mkdir "$t/resumed" && cp "$t/x" "$t/resumed/last.safetensors"
 expect 4 'a checkpoint without a checksum' train "$net" "$t/d/drawn.data" --resume --out "$t/resumed"
 cmp -s "$t/x" "$t/resumed/last.safetensors" || fail "a checkpoint that cannot be used is overwritten"
 expect 4 '' eval "$net" "$t/none" "$t/d/val.json"
 
+# A picture that is none costs that picture.
+expect 4 '1 pictures in' detect "$net" "$w" "$t/two.jpg" "$pic" --json "$t/o.json"
+
+# An input that pictures do not fill; eight channels with those that are added, so that the weights
+# fit all the same.
+sed 's/^\[stem\]/[pad_channels]\nafter = 5\n&/' "$net" >"$t/pad.cfg"
+./vov train -q "$t/pad.cfg" "$t/d/drawn.data" --epochs 1 --out "$t/pad" >/dev/null
+for n_channels in 1 6; do
+    a=--set=net.channels=$n_channels b=--set=pad_channels.after=$((8 - n_channels))
+    three="pictures have 3 channels, the net's input has $n_channels; --set net.channels=3"
+    expect 3 "$three" train "$t/pad.cfg" "$t/d/drawn.data" --out "$t/never" "$a" "$b"
+    expect 3 "$three" eval "$t/pad.cfg" "$t/pad/last.safetensors" "$t/d/val.json" "$a" "$b"
+    expect 3 "$three" detect "$t/pad.cfg" "$t/pad/last.safetensors" "$pic" "$a" "$b" --json "$t/o.json"
+done
+
 # ---- places to write to ----
 echo old >"$t/file"
 expect 1 'file' train "$net" "$t/d/drawn.data" --out "$t/file"
 expect 2 'holds a run already' train "$net" "$t/d/drawn.data" --out "$t/run"
+mkdir "$t/best"
+cp "$w" "$t/best/best.safetensors"
+expect 2 'which a new one would write over' train "$net" "$t/d/drawn.data" --out "$t/best"
+expect 2 'which a new one would write over' train "$net" "$t/d/drawn.data" --out "$t/best" --resume
+cmp -s "$w" "$t/best/best.safetensors" || fail "the best of a run is overwritten"
+expect 1 'cannot write ""' detect "$net" "$w" "$pic" --json ''
 expect 1 'cannot write' detect "$net" "$w" "$t/d/images/val" --json "$t/no/such/o.json"
 expect 1 'cannot write' eval "$net" "$w" "$t/d/val.json" --coco "$t/no/such/o.json"
 expect 1 'cannot write' bench "$net" --json "$t/no/such/o.json"
@@ -210,8 +252,17 @@ results 4 'x.json: result 0: a mask of 20x11 pixels, but picture 7 has 20x10' \
     '{"image_id":7,"category_id":3,"score":1,"segmentation":{"size":[11,20],"counts":[220]}}' --iou segm
 results 4 'x.json: result 0: a polygon of 3 numbers' \
     '{"image_id":7,"category_id":3,"score":1,"bbox":[1,1,2,2],"segmentation":[[1,1,5]]}' --iou segm
+results 4 'neither run lengths nor a list of polygons' \
+    '{"image_id":7,"category_id":3,"score":1,"bbox":[1,1,2,2],"segmentation":"zzz"}' --iou segm
+results 4 'is not [height, width], each 1 to 32768' \
+    '{"image_id":7,"category_id":3,"score":1,"segmentation":{"size":[10.5,20],"counts":[200]}}' --iou segm
 results 4 'damaged run lengths' \
     '{"image_id":7,"category_id":3,"score":1,"segmentation":{"size":[10,20],"counts":"zzz"}}' --iou segm
 printf '[{"image_id":7' >"$t/x.json" && expect 4 'the end of the file' cocoeval "$t/truth.json" "$t/x.json"
 printf '{}' >"$t/x.json" && expect 4 'not a list of results' cocoeval "$t/truth.json" "$t/x.json"
+
+# ---- an earlier report of vov bench ----
+past='{"config":"a.cfg","latency_ms":{"p50":1}},'
+awk -v past="$past" 'BEGIN{printf "["; for (i = 0; i < 300000; i++) print past; print "5]"}' >"$t/x.json"
+expect 4 'an entry has no "config"' bench "$net" --against "$t/x.json"
 echo "count $n bad inputs"

@@ -33,7 +33,7 @@ for p in $(find "$tmp/drawn/images" -type f | sort | head -n 3); do
     } >"$voc/Annotations/00000$n.xml"
 done
 printf '000001\n000002  1\n' >"$voc/ImageSets/Main/trainval.txt"
-printf '000003 -1\r\n' >"$voc/ImageSets/Main/test.txt"
+printf '\357\273\277000003 -1\r\n' >"$voc/ImageSets/Main/test.txt"
 printf 'train = %s\nvalid = %s\nclasses = cat, dog\n' VOC2007/ImageSets/Main/trainval.txt \
     VOC2007/ImageSets/Main/test.txt >"$tmp/voc.data"
 
@@ -58,6 +58,17 @@ sum() { # RUN: of its first update's loss
 grep -q '"voc":{"AP11":' "$tmp/eval.json" || fail "no VOC numbers: $(cat "$tmp/eval.json")"
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$tmp/eval.json" 2>/dev/null ||
     ! command -v python3 >/dev/null || fail "no JSON"
+
+# Numbers as people write them, and no others.
+mkdir "$tmp/few"
+{
+    echo '<annotation><size><width>8 9</width><height>0x8</height></size>'
+    object dog 3 4 22 33 0 && object dog 3 4 0x16 33 0 && object dog 3 4 inf 33 0
+    echo '</annotation>'
+} >"$tmp/few/a.xml"
+cp "$(find "$voc/JPEGImages" -name '*.jpg' | head -n 1)" "$tmp/few/a.jpg"
+./vov data check "$tmp/few" >"$tmp/log" 2>&1 || fail "odd numbers: $(cat "$tmp/log")"
+grep -q '1 boxes, 0 of crowds; 2 annotations left out' "$tmp/log" || fail "odd numbers: $(cat "$tmp/log")"
 
 # wrong TEXT FILE: after FILE's text replaced an annotation, data check says TEXT with exit code 4.
 wrong() {

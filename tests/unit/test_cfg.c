@@ -178,8 +178,9 @@ START_TEST(overrides)
     struct err err = {0};
     ck_assert_int_eq(cfg_set(&cfg, "ose.out=1", &err), VOV_ECFG);
     ck_assert_ptr_nonnull(strstr(err.msg, "did you mean \"osa\"?"));
-    static const char *const bad[] = {"", "batch", "batch=4", ".batch=4", "net.=4", "net=a.b"};
-    for (int i = 0; i < 6; i++) {
+    static const char *const bad[] = {
+        "", "batch", "batch=4", ".batch=4", "net.=4", "net=a.b", "net.batch=4\nwidth=8"};
+    for (int i = 0; i < 7; i++) {
         ck_assert_int_eq(cfg_set(&cfg, bad[i], NULL), VOV_EARG);
     }
     cfg_free(&cfg);

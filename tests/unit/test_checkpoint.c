@@ -8,6 +8,7 @@
 #include "base/rng.h"
 
 #include <check.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -192,6 +193,24 @@ START_TEST(not_a_checkpoint)
 }
 END_TEST
 
+/* Numbers that a file may hold, but that no run has. */
+START_TEST(more_than_can_be_counted)
+{
+    struct model a;
+    struct safetensors st;
+    struct run_state s = written;
+    struct err err = {0};
+    open_model(&a, be, net, true);
+    s.iteration = LONG_MAX;
+    ck_assert_int_eq(checkpoint_write(path, &a, &s, &err), VOV_OK);
+    ck_assert_int_eq(safetensors_read(path, &st, &err), VOV_OK);
+    ck_assert_int_eq(checkpoint_state(&st, path, &s, &err), VOV_EFORMAT);
+    ck_assert_msg(strstr(err.msg, "\"iteration\"") != NULL, "%s", err.msg);
+    safetensors_free(&st);
+    model_close(&a);
+}
+END_TEST
+
 /* /dev/full takes nothing: a disk with no room. */
 START_TEST(full_disk)
 {
@@ -215,6 +234,7 @@ int main(void)
     tcase_add_test(tc, inference_ignores_momentum);
     tcase_add_test(tc, another_net);
     tcase_add_test(tc, not_a_checkpoint);
+    tcase_add_test(tc, more_than_can_be_counted);
     tcase_add_test(tc, full_disk);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

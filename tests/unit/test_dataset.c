@@ -107,6 +107,7 @@ static const struct {
     {"\"abc\"", "neither a list of polygons nor run lengths"},
     {"{\"counts\": [100, 20, 80]}", "not [height, width], each 1 to 32768"},
     {"{\"size\": [4294967295, 4294967295], \"counts\": [1]}", "each 1 to 32768"},
+    {"{\"size\": [10.5, 20], \"counts\": [200]}", "each 1 to 32768"},
     {"{\"size\": [10, 20]}", "has no \"counts\""},
     {"{\"size\": [10, 20], \"counts\": []}", "do not add up to its \"size\""},
     {"{\"size\": [10, 20], \"counts\": [100, 20]}", "do not add up to its \"size\""},

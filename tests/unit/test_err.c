@@ -36,6 +36,14 @@ START_TEST(io_names_the_reason)
     errno = ENOSPC;
     ck_assert_int_eq(err_io(&err, "write", "a/b"), VOV_EIO);
     ck_assert_str_eq(err.msg, "cannot write a/b: No space left on device");
+
+    char path[1000];
+    memset(path, 'x', sizeof path);
+    path[sizeof path - 1] = '\0';
+    err = (struct err){0};
+    errno = ENAMETOOLONG;
+    err_io(&err, "read", path);
+    ck_assert_ptr_nonnull(strstr(err.msg, "x: File name too long"));
 }
 END_TEST
 

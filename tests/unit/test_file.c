@@ -124,6 +124,9 @@ START_TEST(missing_folder)
     struct err err = {0};
     ck_assert_int_eq(file_write("/no/such/folder/x", "x", 1, &err), VOV_EIO);
     ck_assert_str_eq(err.msg, "cannot write /no/such/folder/x: No such file or directory");
+    err = (struct err){0};
+    ck_assert_int_eq(file_try("", &err), VOV_EIO);
+    ck_assert_str_eq(err.msg, "cannot write \"\": No such file or directory");
 }
 END_TEST
 
@@ -136,6 +139,14 @@ START_TEST(link_stays_a_link)
     ck_assert_int_eq(file_write(link_path, "new", 3, NULL), VOV_OK);
     expect_content(path, "new");
     ck_assert_int_eq(lstat(link_path, &st), 0);
+    ck_assert(S_ISLNK(st.st_mode));
+
+    struct err err = {0};
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(symlink("link.txt", path), 0); /* a loop is no file, and no place for one */
+    ck_assert_int_eq(file_write(path, "new", 3, &err), VOV_EIO);
+    ck_assert_ptr_nonnull(strstr(err.msg, "Too many levels of symbolic links"));
+    ck_assert_int_eq(lstat(path, &st), 0);
     ck_assert(S_ISLNK(st.st_mode));
     mem_free(path);
     mem_free(link_path);

@@ -132,11 +132,13 @@ START_TEST(other_types)
         0x00, 0x3c, 0x00, 0xc0, 0xff, 0x7b, 0x01, 0x00, 0x00, 0x7c, /* F16: 1 -2 65504 2^-24 inf */
         0x80, 0x3f, 0x49, 0x40,                                     /* BF16: 1 3.140625 */
         0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,             /* I64: -2 */
+        1,                                                          /* BOOL */
     };
     static const char *const header =
         "{\"h\":{\"dtype\":\"F16\",\"shape\":[5],\"data_offsets\":[0,10]},"
         "\"b\":{\"dtype\":\"BF16\",\"shape\":[2,1],\"data_offsets\":[10,14]},"
-        "\"i\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[14,22]}}";
+        "\"i\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[14,22]},"
+        "\"u\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[22,23]}}";
     struct safetensors st;
     struct err err = {0};
     real v[5];
@@ -148,6 +150,8 @@ START_TEST(other_types)
     ck_assert(v[0] == 1 && v[1] == (real)3.140625);
     ck_assert(safetensors_numbers(safetensors_find(&st, "i"), v, &err) == VOV_OK);
     ck_assert(v[0] == -2);
+    ck_assert_int_eq(safetensors_numbers(safetensors_find(&st, "u"), v, &err), VOV_EFORMAT);
+    ck_assert_msg(strstr(err.msg, "-c: tensor u has a type") != NULL, "%s", err.msg);
     safetensors_free(&st);
 }
 END_TEST
