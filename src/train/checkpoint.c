@@ -178,6 +178,11 @@ static bool get_long(const struct safetensors *st, const char *key, long *out)
     return true;
 }
 
+static bool get_iteration(const struct safetensors *st, long *out)
+{
+    return get_long(st, "iteration", out) && *out <= most_iterations;
+}
+
 /* Of a run in fp16; others have none. */
 static bool get_scale(const struct safetensors *st, struct loss_scale *scale)
 {
