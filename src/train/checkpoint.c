@@ -210,15 +210,14 @@ enum vov_status checkpoint_state(const struct safetensors *st, const char *path,
     long seed = 0, epoch = 0;
     const char *best = safetensors_meta(st, "best_score");
     *s = (struct run_state){0};
-    const char *wrong =
-        !get_long(st, "seed", &seed)                                                  ? "seed"
-        : !get_long(st, "iteration", &s->iteration) || s->iteration > most_iterations ? "iteration"
-        : !get_long(st, "iterations", &s->total)                                      ? "iterations"
-        : !get_long(st, "epoch", &epoch) || epoch > INT_MAX                           ? "epoch"
-        : !get_long(st, "best_iteration", &s->best_iteration) ? "best_iteration"
-        : best == NULL || !text_real(best, &s->best_score)    ? "best_score"
-        : !get_scale(st, &s->scale)                           ? "loss_scale"
-                                                              : NULL;
+    const char *wrong = !get_long(st, "seed", &seed)                          ? "seed"
+                        : !get_iteration(st, &s->iteration)                   ? "iteration"
+                        : !get_long(st, "iterations", &s->total)              ? "iterations"
+                        : !get_long(st, "epoch", &epoch) || epoch > INT_MAX   ? "epoch"
+                        : !get_long(st, "best_iteration", &s->best_iteration) ? "best_iteration"
+                        : best == NULL || !text_real(best, &s->best_score)    ? "best_score"
+                        : !get_scale(st, &s->scale)                           ? "loss_scale"
+                                                                              : NULL;
     if (wrong != NULL) {
         return err_set(err, VOV_EFORMAT,
                        "%s: its metadata \"%s\" is missing or no number that can be", path, wrong);
