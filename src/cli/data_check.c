@@ -206,8 +206,9 @@ const struct cli_command data_check_command = {
     .options = check_table,
     .options_size = sizeof(struct check_command_options),
     .details =
-        "DATA is a .data file, a COCO annotation file, a folder of class folders or a single "
-        "picture. Every annotation is "
+        "DATA is a .data file, a COCO annotation file, a folder of class folders or of Pascal "
+        "VOC's "
+        ".xml files, or a single picture. Every annotation is "
         "read and every picture decoded to its last pixel, on all cores.\n\nErrors: annotations "
         "that cannot be read, pictures that are missing, unreadable or of another size than the "
         "annotations say, train and valid with different classes. Warnings: damaged pictures, "

@@ -204,10 +204,10 @@ const struct cli_command eval_command = {
     .options_size = sizeof(struct eval_options),
     .details =
         "Prints COCO's twelve numbers and the average precision of each class, as pycocotools "
-        "gives them. DATA is a .data file, whose valid split is taken, or a COCO annotation "
-        "file. Of a classifier it is a folder of class folders or of CIFAR-10's .bin files, and "
-        "the "
-        "numbers are {\"top1\": ..., \"top5\": ...}.\n\nA picture that cannot be read is named, "
+        "gives them. DATA is a .data file, whose valid split is taken, a COCO annotation file or a "
+        "folder of Pascal VOC's .xml files. Of a classifier it is a folder of class folders, or a "
+        ".data file that names such or CIFAR-10's .bin files, and the numbers are {\"top1\": ..., "
+        "\"top5\": ...}.\n\nA picture that cannot be read is named, "
         "counted as one without detections, and "
         "makes the exit code 4. With --json standard output is one object: {\"bbox\": {\"AP\": "
         "..., "

@@ -366,9 +366,13 @@ static int run(const struct cli *cli, const void *options)
                                   .n_set = n_set};
     const int code = train_job_run(cli, &job, &result);
     if (code == 0 && !cli->quiet) {
-        printf("use it:  vov %s %s %s/%s %s\n", result.labels ? "eval" : "detect", job.cfg, job.out,
+        printf("use it:  vov %s %s %s/%s %s", result.labels ? "eval" : "detect", job.cfg, job.out,
                result.best > -1 ? "best.safetensors" : "last.safetensors",
                result.labels ? job.data : "PICTURE...");
+        for (int i = 0; i < o->set.n; i++) {
+            printf(" --set '%s'", o->set.v[i]);
+        }
+        printf("\n");
     }
     mem_free(out);
     return code;
@@ -384,8 +388,9 @@ const struct cli_command train_command = {
     .options_size = sizeof(struct train_options),
     .details =
         "Trains the network of a cfg file. DATA is a .data file, which names the pictures and "
-        "annotations to train on and to evaluate with, or a COCO annotation file, which serves for "
-        "both. A classifier ([softmax]) takes a folder that has a folder of pictures for each "
+        "annotations to train on and to evaluate with, or a COCO annotation file or a folder of "
+        "Pascal VOC's .xml files, which serve for both. A classifier ([softmax]) takes a folder "
+        "that has a folder of pictures for each "
         "class, "
         "or has folders train and val that do, or a .data file that names such folders or "
         "CIFAR-10's .bin files.\n\n"

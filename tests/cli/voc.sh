@@ -46,6 +46,10 @@ grep -q '3 pictures, 0 without boxes; 4 boxes' "$tmp/log" || fail "a folder of X
 ./vov train tests/cli/tiny.cfg "$tmp/voc.data" --out "$tmp/run" --set net.classes=2 \
     --set net.batch=2 --set net.subdivisions=1 --set net.max_batches=1 >"$tmp/log" 2>&1 ||
     fail "does not train: $(cat "$tmp/log")"
+# The command that it ends with works as it stands, --set and all.
+picture=$(find "$voc/JPEGImages" -type f | head -n 1)
+use=$(sed -n 's/^use it:  vov //p' "$tmp/log" | sed "s|PICTURE\.\.\.|$picture|")
+eval "./vov $use --json $tmp/found.json" >"$tmp/log" 2>&1 || fail "$use: $(cat "$tmp/log")"
 ./vov train tests/cli/tiny.cfg "$tmp/voc.data" --out "$tmp/all" --set net.classes=2 \
     --set net.batch=2 --set net.subdivisions=1 --set net.max_batches=1 --set net.difficult=1 \
     >"$tmp/log" 2>&1 || fail "does not train: $(cat "$tmp/log")"
