@@ -117,6 +117,9 @@ static enum vov_status read_polygons(const json *list, struct seg **out, struct 
 
     cJSON_ArrayForEach(p, list)
     {
+        if (!cJSON_IsArray(p)) {
+            return err_set(err, VOV_EFORMAT, "a polygon of the mask is not a list of numbers");
+        }
         numbers += (size_t)json_len(p);
     }
     const size_t bytes =

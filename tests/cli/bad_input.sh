@@ -252,6 +252,10 @@ results 4 'x.json: result 0: a mask of 20x11 pixels, but picture 7 has 20x10' \
     '{"image_id":7,"category_id":3,"score":1,"segmentation":{"size":[11,20],"counts":[220]}}' --iou segm
 results 4 'x.json: result 0: a polygon of 3 numbers' \
     '{"image_id":7,"category_id":3,"score":1,"bbox":[1,1,2,2],"segmentation":[[1,1,5]]}' --iou segm
+for polygon in '{"size":[10,20],"counts":[200]}' '{"x":1}' 5 '"x"' null; do
+    results 4 'a polygon of the mask is not a list of numbers' \
+        "{\"image_id\":7,\"category_id\":3,\"score\":1,\"bbox\":[1,1,2,2],\"segmentation\":[[1,1,5,1,5,5],$polygon]}"
+done
 results 4 'neither run lengths nor a list of polygons' \
     '{"image_id":7,"category_id":3,"score":1,"bbox":[1,1,2,2],"segmentation":"zzz"}' --iou segm
 results 4 'is not [height, width], each 1 to 32768' \

@@ -266,7 +266,8 @@ static const char results_text[] =
     "[{\"image_id\":7,\"category_id\":3,\"bbox\":[1,2,3.5,4],\"score\":0.9},\n"
     "{\"image_id\":9,\"category_id\":18,\"segmentation\":{\"size\":[64,64],\"counts\":\"PP4\"},"
     "\"score\":1e-3},\n"
-    "{\"image_id\":9,\"category_id\":18,\"bbox\":[0,0,1e2,5],\"score\":0.25}]\n";
+    "{\"image_id\":9,\"category_id\":18,\"bbox\":[0,0,1e2,5],\"score\":0.25,"
+    "\"segmentation\":[[1,2,11,2,11,10,1,10],[1,1,5,1,5,5]]}]\n";
 
 static const char data_text[] = "# a set\ntrain = train.json\nvalid=val.json\n"
                                 "images = pictures\nclasses = cat, dog\n";
