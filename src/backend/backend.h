@@ -206,7 +206,7 @@ struct backend_ops {
     void (*write_staged)(struct backend *be, struct view y, const struct staged *s);
     bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
 
-    /* Number by number. y = act(a + b); add_bwd is act_bwd on y. */
+    /* Number by number. y = act(a + b), whose gradients are act_bwd of y. */
     void (*fill)(struct backend *be, struct view y, real value);
     /* copy: x and y may hold numbers of different types. */
     void (*copy)(struct backend *be, struct view x, real beta, struct view y);

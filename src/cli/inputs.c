@@ -101,14 +101,13 @@ static long long number_of(const char *path)
 }
 
 /* By path, then by name alone. */
-static bool find_id(const struct dataset *d, struct map *by_path, struct input *in)
+static bool find_id(const struct map *by_path, struct input *in)
 {
     const struct item *it = map_get(by_path, in->path);
     it = it != NULL ? it : map_get(by_path, path_base(in->path));
     if (it != NULL) {
         in->id = it->id;
     }
-    (void)d;
     return it != NULL;
 }
 
@@ -125,7 +124,7 @@ static enum vov_status ids_from_data(struct inputs *in, const char *path, const 
         }
     }
     for (int i = 0; status == VOV_OK && i < in->n; i++) {
-        if (in->item[i].id < 0 && !find_id(d, &by_path, &in->item[i])) {
+        if (in->item[i].id < 0 && !find_id(&by_path, &in->item[i])) {
             status = err_set(err, VOV_EFORMAT, "%s is no picture of %s, which was to give its id",
                              in->item[i].path, path);
         }

@@ -61,13 +61,10 @@ static enum vov_status read_polygons(const cJSON *j, struct arena *mem, struct s
 static bool read_size(const cJSON *j, int *h, int *w)
 {
     const cJSON *size = json_get(j, "size");
-
-    if (!cJSON_IsArray(size) || json_len(size) != 2) {
-        return false;
-    }
     long long a, b;
-    if (!json_whole(size->child, &a) || !json_whole(size->child->next, &b) || a < 1 || b < 1 ||
-        a > RLE_MAX_SIDE || b > RLE_MAX_SIDE) {
+
+    if (json_len(size) != 2 || !json_whole(size->child, &a) || !json_whole(size->child->next, &b) ||
+        a < 1 || b < 1 || a > RLE_MAX_SIDE || b > RLE_MAX_SIDE) {
         return false;
     }
     *h = (int)a;

@@ -161,7 +161,7 @@ void roi_detect(const struct roi_detect_desc *d, const struct roi_detect_input *
 /* ---- masks ---- */
 
 /* What a RoI's mask should be: the truth's, a grid of `side` rows over its box, brought to `size`
- * rows over the RoI; 0 or 1. truth_box and roi in one unit. */
+ * rows over the RoI; 0 or 1. truth->box and roi in one unit. */
 struct mask_grid {
     const real *v;
     int side;

@@ -6,7 +6,7 @@
 
 #include "match.h"
 
-/* Sorts t and fills c. iou_75 is the index of that threshold. VOV_ENOMEM. */
+/* Sorts t and fills c. VOV_ENOMEM. */
 enum vov_status precision_of_class(struct tally *t, struct coco_class *c, struct err *err);
 
 #endif

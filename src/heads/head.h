@@ -45,7 +45,7 @@ struct head {
     struct tensor *extent;
 
     /* In a training graph. truth: [n, max_boxes, 5, 1] (x0 y0 x1 y1 class, see multibox_fwd) or
-     * [n, 1, 1, 1] labels. A loss tensor's numbers: parts, named by part[]; the first n_add are
+     * [n, 1, 1, 1] labels. A loss tensor's numbers: parts; those that part[] has a name for are
      * summed to the loss. */
     struct tensor *truth;
     /* Of a head that learns masks, else NULL: [n, max_boxes, side, side], the part of the object
