@@ -88,8 +88,9 @@ static enum vov_status take_line(struct data_file *d, int number, char *line, un
         return VOV_OK;
     }
     if (equals == NULL) {
-        return err_set(err, VOV_EFORMAT, "%s:%d: expected key = value, found \"%.60s\"", d->path,
-                       number, text);
+        return err_set(err, VOV_EFORMAT,
+                       "%s:%d: expected key = value, such as train = train.json, found \"%.60s\"",
+                       d->path, number, text);
     }
     *equals = '\0';
     const char *name = text_trim(text), *value = text_trim(equals + 1);

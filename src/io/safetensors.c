@@ -290,6 +290,16 @@ static uint64_t little(const unsigned char *p, int n)
     return v;
 }
 
+/* What to do about the files that people try first; begin: the first eight bytes. */
+static const char *way_out(const unsigned char begin[8])
+{
+    const uint64_t major = little(begin, 4), minor = little(begin + 4, 4);
+    if (memcmp(begin, "PK\3\4", 4) == 0 || (begin[0] == 0x80 && begin[1] >= 2 && begin[1] <= 5)) {
+        return "; it looks like PyTorch's: save its tensors with safetensors.torch.save_file()";
+    }
+    return major == 0 && (minor == 1 || minor == 2) ? "; Darknet's weights are not read" : "";
+}
+
 static enum vov_status read_head(const char *path, struct safetensors *st, struct err *err)
 {
     const size_t n_file = st->file->n;
@@ -303,8 +313,8 @@ static enum vov_status read_head(const char *path, struct safetensors *st, struc
     }
     if (n_file < 8 || n_head > n_file - 8 || n_head > max_header || n_head < 2) {
         return err_set(err, VOV_EFORMAT,
-                       "%s: no safetensors file: %zu bytes do not hold a header of %llu", path,
-                       n_file, (unsigned long long)n_head);
+                       "%s: no safetensors file: %zu bytes do not hold a header of %llu%s", path,
+                       n_file, (unsigned long long)n_head, n_file < 8 ? "" : way_out(length));
     }
     char *text = mem_alloc((size_t)n_head + 1, 1);
     if (text == NULL) {

@@ -135,6 +135,7 @@ dot_data()
     printf "$2" >"$t/x.data"
     expect 4 "$1" data check "$t/x.data"
 }
+dot_data 'such as train = train.json, found "train: images"' 'train: images\n'
 dot_data 'lists names with commas between' 'train = good.json\nclasses = 80\n'
 dot_data 'good.json has "a?[31mb"' 'train = good.json\nclasses = b\n'
 dot_data 'good.json has only 1' 'train = good.json\nclasses = a\033[31mb,b\n'
@@ -171,6 +172,8 @@ weights()
 printf '\377\377\377\377\377\377\377\177{}' >"$t/x" && weights 4 'do not hold a header of 9223372036854775807'
 printf '\002\000\000\000\000\000\000\000[]' >"$t/x" && weights 4 'the header must be a JSON object'
 head -c 30000 "$w" >"$t/x" && weights 4 'the checksum is'
+printf 'PK\003\004\000\000\010\010' >"$t/x" && weights 4 'save its tensors with safetensors.torch'
+printf '\000\000\000\000\002\000\000\000\005\000\000\000' >"$t/x" && weights 4 "Darknet's weights are not read"
 cp "$net" "$t/x" && weights 4 'no safetensors file'
 # As another program would write it, with one thing wrong in each.
 sed 's/{"checksum":/{"chicksum":/' "$w" >"$t/u"
