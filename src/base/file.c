@@ -320,6 +320,12 @@ enum vov_status file_try(const char *path, struct err *err)
     return VOV_OK;
 }
 
+bool file_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool file_exists(const char *path)
 {
     struct stat st;

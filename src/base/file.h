@@ -51,6 +51,7 @@ enum vov_status file_write(const char *path, const void *bytes, size_t n, struct
 enum vov_status file_try(const char *path, struct err *err);
 
 enum vov_status file_mkdirs(const char *path, struct err *err); /* mkdir -p */
+bool file_same(const char *a, const char *b);                   /* both are there, and one file */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 

@@ -194,8 +194,8 @@ static enum vov_status prepare(struct bench *b, struct err *err)
         return err_nomem(err, n * sizeof *b->cases);
     }
     TRY(bench_report_open(&b->report, (int)n, err));
-    TRY(uses_stdout(o->json) ? VOV_OK : file_try(o->json, err));
-    TRY(uses_stdout(o->csv) ? VOV_OK : file_try(o->csv, err));
+    TRY(uses_stdout(o->json) ? VOV_OK : cli_try_output(b->cli, o->json, err));
+    TRY(uses_stdout(o->csv) ? VOV_OK : cli_try_output(b->cli, o->csv, err));
     if (o->against != NULL) {
         TRY(bench_against_open(&b->against, o->against, o->force, err));
     }

@@ -3,6 +3,7 @@
  */
 #include "cli.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "help.h"
@@ -52,6 +53,19 @@ void cli_print(FILE *out, const char *fmt, ...)
         fputs(text.p, out);
     }
     buf_free(&text);
+}
+
+enum vov_status cli_try_output(const struct cli *cli, const char *path, struct err *err)
+{
+    for (int i = 0; path != NULL && i < cli->n_operands; i++) {
+        if (file_same(path, cli->operand[i])) {
+            return err_set(err, VOV_EARG,
+                           "%s is what this command reads, and would be written over: give another "
+                           "name",
+                           path);
+        }
+    }
+    return file_try(path, err);
 }
 
 int cli_fail(const struct cli *cli, const struct err *err)

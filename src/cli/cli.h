@@ -77,6 +77,9 @@ int cli_main(int argc, char **argv);
 /* fprintf of names that come from files: control bytes in them do not reach a terminal. */
 void cli_print(FILE *out, const char *fmt, ...) VOV_PRINTF(2, 3);
 
+/* file_try, of a path that is no input of this command: an operand. NULL is fine. */
+enum vov_status cli_try_output(const struct cli *cli, const char *path, struct err *err);
+
 /* Prints to stderr and gives the exit code of its status. */
 int cli_fail(const struct cli *cli, const struct err *err);
 int cli_fail_list(const struct cli *cli, const struct err_list *errs);

@@ -13,7 +13,6 @@
 #include "multiscale.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 struct detect_options {
     double thresh;
@@ -81,9 +80,7 @@ static char *drawn_path(const char *dir, const char *path, int repeat)
 
 static enum vov_status check_not_input(const char *path, const char *drawn, struct err *err)
 {
-    struct stat a, b;
-    if (stat(path, &a) == 0 && stat(drawn, &b) == 0 && a.st_dev == b.st_dev &&
-        a.st_ino == b.st_ino) {
+    if (file_same(path, drawn)) {
         return err_set(err, VOV_EARG, "%s would be written over: give another folder with --out",
                        path);
     }
@@ -192,8 +189,8 @@ static enum vov_status all(struct detect_run *r, struct err *err)
 {
     struct det_list dets = {0};
     enum vov_status status = VOV_OK;
-    TRY(file_try(r->opt->json, err));
-    TRY(file_try(r->opt->coco, err));
+    TRY(cli_try_output(r->cli, r->opt->json, err));
+    TRY(cli_try_output(r->cli, r->opt->coco, err));
     if (r->out != NULL) {
         TRY(file_mkdirs(r->out, err));
     }

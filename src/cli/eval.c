@@ -122,7 +122,7 @@ static enum vov_status open_data(const struct cli *cli, const struct eval_option
         return err_set(err, VOV_EARG, "%s is for detectors: a classifier has no boxes",
                        o->voc ? "--voc" : "--coco");
     }
-    return file_try(o->coco, err);
+    return cli_try_output(cli, o->coco, err);
 }
 
 /* With several sizes the network is opened later, at one after the other. */

@@ -216,6 +216,13 @@ cp "$w" "$t/best/best.safetensors"
 expect 2 'which a new one would write over' train "$net" "$t/d/drawn.data" --out "$t/best"
 expect 2 'which a new one would write over' train "$net" "$t/d/drawn.data" --out "$t/best" --resume
 cmp -s "$w" "$t/best/best.safetensors" || fail "the best of a run is overwritten"
+cp "$t/d/val.json" "$t/val.json"
+ln -s val.json "$t/link.json"
+expect 2 'would be written over' eval "$net" "$w" "$t/val.json" --coco "$t/link.json"
+expect 2 'would be written over' detect "$net" "$w" "$pic" --json "$w"
+expect 2 'would be written over' bench "$t/pad.cfg" --json "$t/pad.cfg"
+expect 2 'would be written over' bench "$t/pad.cfg" --csv "$t/pad.cfg"
+cmp -s "$t/d/val.json" "$t/val.json" || fail "annotations are overwritten"
 expect 1 'cannot write ""' detect "$net" "$w" "$pic" --json ''
 expect 1 'cannot write' detect "$net" "$w" "$t/d/images/val" --json "$t/no/such/o.json"
 expect 1 'cannot write' eval "$net" "$w" "$t/d/val.json" --coco "$t/no/such/o.json"
