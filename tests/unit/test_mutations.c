@@ -1,6 +1,6 @@
 /*
  * test_mutations.c - thousands of damaged inputs for every reader: cfg, JSON, COCO annotations and
- * results, .data, safetensors, PNG, JPEG. Each is a good input with a few bytes changed, cut,
+ * results, .data, VOC, safetensors, PNG, JPEG. Each is a good input with a few bytes changed, cut,
  * doubled or put in, numbers and words replaced by nasty ones. Readers must take it or refuse it
  * with a message; the sanitizers' builds see what else they do. The same inputs on every run.
  */
@@ -185,12 +185,54 @@ static enum vov_status read_coco(const struct buf *b, struct err *err)
     return status;
 }
 
+static const char coco_text[] =
+    "{\"info\":{\"year\":2017},\"licenses\":[],\"images\":[\n"
+    "{\"id\":7,\"file_name\":\"a.jpg\",\"width\":40,\"height\":30},\n"
+    "{\"id\":9,\"file_name\":\"b.png\",\"width\":64,\"height\":64}],\n"
+    "\"annotations\":[\n"
+    "{\"id\":1,\"image_id\":7,\"category_id\":3,\"bbox\":[1,2,10.5,8],\"area\":84,\"iscrowd\":0,"
+    "\"segmentation\":[[1,2,11,2,11,10,1,10]]},\n"
+    "{\"id\":2,\"image_id\":9,\"category_id\":18,\"bbox\":[0,0,8,8],\"area\":9,\"iscrowd\":1,"
+    "\"segmentation\":{\"size\":[64,64],\"counts\":[100,20,3976]}},\n"
+    "{\"id\":3,\"image_id\":9,\"category_id\":3,\"bbox\":[5,5,3,3],\"area\":9,\"iscrowd\":0,"
+    "\"segmentation\":{\"size\":[64,64],\"counts\":\"PP4\"}}],\n"
+    "\"categories\":[{\"id\":3,\"name\":\"cat\"},{\"id\":18,\"name\":\"dog\"}]}\n";
+
+/* What is taken is measured against coco_text, by boxes or masks. */
 static enum vov_status read_results(const struct buf *b, struct err *err)
 {
+    const struct dataset_options opt = {.masks = MASKS_KEEP};
+    const struct buf good = {.p = (char *)(uintptr_t)coco_text, .n = strlen(coco_text)};
+    struct dataset truth;
+    struct coco_report report = {0};
     struct result_list r = {0};
+    write_input(&good);
+    ck_assert_int_eq(coco_read(file, &opt, &truth, NULL), VOV_OK);
     write_input(b);
-    const enum vov_status status = results_read(file, &r, err);
+    enum vov_status status = results_read(file, &r, err);
+    if (status == VOV_OK) {
+        status = coco_eval(&truth, &r, b->n % 2 == 0, &report, err);
+    }
+    coco_report_free(&report);
     results_free(&r);
+    dataset_free(&truth);
+    return status;
+}
+
+/* A folder with this annotation in it. */
+static enum vov_status read_voc(const struct buf *b, struct err *err)
+{
+    const struct dataset_options opt = {.masks = MASKS_DROP};
+    struct dataset d;
+    char xml[sizeof file + 4];
+    write_input(b);
+    snprintf(xml, sizeof xml, "%s.xml", file);
+    ck_assert_int_eq(rename(file, xml), 0);
+    const enum vov_status status = voc_read(dir, &opt, &d, err);
+    if (status == VOV_OK) {
+        dataset_free(&d);
+    }
+    unlink(xml);
     return status;
 }
 
@@ -249,25 +291,20 @@ static const char json_text[] =
     "{\"a\": [1, -2.5e3, true, null, \"text \\u00e9\\n\"], \"b\": {\"c\": {}, \"d\": []},\n"
     " \"long\": 123456789012345678901234567890, \"\\\"\": \"\xc3\xa9\"}\n";
 
-static const char coco_text[] =
-    "{\"info\":{\"year\":2017},\"licenses\":[],\"images\":[\n"
-    "{\"id\":7,\"file_name\":\"a.jpg\",\"width\":40,\"height\":30},\n"
-    "{\"id\":9,\"file_name\":\"b.png\",\"width\":64,\"height\":64}],\n"
-    "\"annotations\":[\n"
-    "{\"id\":1,\"image_id\":7,\"category_id\":3,\"bbox\":[1,2,10.5,8],\"area\":84,\"iscrowd\":0,"
-    "\"segmentation\":[[1,2,11,2,11,10,1,10]]},\n"
-    "{\"id\":2,\"image_id\":9,\"category_id\":18,\"bbox\":[0,0,8,8],\"area\":9,\"iscrowd\":1,"
-    "\"segmentation\":{\"size\":[64,64],\"counts\":[100,20,3976]}},\n"
-    "{\"id\":3,\"image_id\":9,\"category_id\":3,\"bbox\":[5,5,3,3],\"area\":9,\"iscrowd\":0,"
-    "\"segmentation\":{\"size\":[64,64],\"counts\":\"PP4\"}}],\n"
-    "\"categories\":[{\"id\":3,\"name\":\"cat\"},{\"id\":18,\"name\":\"dog\"}]}\n";
-
 static const char results_text[] =
     "[{\"image_id\":7,\"category_id\":3,\"bbox\":[1,2,3.5,4],\"score\":0.9},\n"
     "{\"image_id\":9,\"category_id\":18,\"segmentation\":{\"size\":[64,64],\"counts\":\"PP4\"},"
     "\"score\":1e-3},\n"
     "{\"image_id\":9,\"category_id\":18,\"bbox\":[0,0,1e2,5],\"score\":0.25,"
     "\"segmentation\":[[1,2,11,2,11,10,1,10],[1,1,5,1,5,5]]}]\n";
+
+static const char voc_text[] =
+    "<?xml version=\"1.0\"?>\n<annotation>\n<filename>a.png</filename>\n"
+    "<size><width>32</width><height>24</height><depth>3</depth></size>\n"
+    "<object><name>cat</name><difficult>0</difficult><part><name>head</name></part>"
+    "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9.5</xmax><ymax>20</ymax></bndbox></object>\n"
+    "<object><name>d&amp;g</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>30</xmax>"
+    "<ymax>8</ymax></bndbox></object>\n</annotation>\n";
 
 static const char data_text[] = "# a set\ntrain = train.json\nvalid=val.json\n"
                                 "images = pictures\nclasses = cat, dog\n";
@@ -326,7 +363,8 @@ static const struct {
     {"cfg", cfg_text, read_cfg, 4000},          {"json", json_text, read_json, 8000},
     {"coco", coco_text, read_coco, 4000},       {"results", results_text, read_results, 4000},
     {".data", data_text, read_data_file, 2000}, {"safetensors", NULL, read_safetensors, 4000},
-    {"png", NULL, read_picture, 4000},          {"jpeg", NULL, read_picture, 4000},
+    {"voc", voc_text, read_voc, 4000},          {"png", NULL, read_picture, 4000},
+    {"jpeg", NULL, read_picture, 4000},
 };
 
 START_TEST(damaged)
