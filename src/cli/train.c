@@ -15,6 +15,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 enum { EVALUATIONS = 20, MAX_SET = 40 };
 
@@ -112,7 +113,7 @@ static enum vov_status find_valid(struct run *r, struct err *err)
     if (file_is_dir(path)) {
         return VOV_OK;
     }
-    if (strcmp(path_ext(path), "json") == 0) {
+    if (strcasecmp(path_ext(path), "json") == 0) {
         say(r, "val: the training pictures again, for want of others; a .data file names some\n");
         return VOV_OK;
     }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_BYTES = 1 << 20 };
 
@@ -17,7 +18,7 @@ enum { N_KEYS = sizeof key_names / sizeof *key_names };
 
 static bool has_ext(const char *path, const char *ext)
 {
-    return strcmp(path_ext(path), ext) == 0;
+    return strcasecmp(path_ext(path), ext) == 0;
 }
 
 /* path_beside; of a list of .bin or .txt files, each of them. */

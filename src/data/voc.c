@@ -14,7 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
 
 enum { MAX_XML = 1 << 24, MAX_LIST = 1 << 28, PATH_TEXT = 128, VALUE_TEXT = 512 };
 
@@ -283,7 +283,7 @@ static enum vov_status read_folder(struct voc *v, const char *dir, struct err *e
     TRY(file_list(dir, &names, &n, err));
     enum vov_status status = VOV_OK;
     for (int i = 0; i < n && status == VOV_OK; i++) {
-        char *path = strcmp(path_ext(names[i]), "xml") == 0 ? path_join(dir, names[i]) : NULL;
+        char *path = strcasecmp(path_ext(names[i]), "xml") == 0 ? path_join(dir, names[i]) : NULL;
         if (path != NULL) {
             *strrchr(names[i], '.') = '\0';
             status = read_xml(v, path, names[i], err);

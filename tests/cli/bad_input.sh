@@ -126,6 +126,10 @@ data 4 'the end of the file' ''
 data 4 'nothing after the last bracket' '{"images":[]} {}'
 data 0 'a?[31mb' "{\"images\":[$image],\"categories\":[{\"id\":1,\"name\":\"a\\\\u001b[31mb\"}],\"annotations\":[$good]}"
 cp "$t/x.json" "$t/good.json"
+cp "$t/x.json" "$t/GOOD.JSON"
+printf 'train = GOOD.JSON\n' >"$t/x.data"
+expect 0 '1 boxes' data check "$t/x.data"
+expect 3 'the data has 1 classes' train tests/cli/tiny.cfg "$t/GOOD.JSON" --out "$t/never"
 printf 'train = good.json\nnames = x.names\n' >"$t/x.data"
 expect 4 'x.data:2: unknown key "names"; there are train, valid, images' data check "$t/x.data"
 # dot_data WORDS TEXT
