@@ -17,6 +17,7 @@
 struct cublasContext {
     cudaStream_t stream;
     cublasMath_t math;
+    int device;
 };
 
 const char *cublasGetStatusName(cublasStatus_t status)
@@ -62,6 +63,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
         return CUBLAS_STATUS_ALLOC_FAILED;
     }
     *handle = handle_new(KIND, sizeof **handle);
+    (*handle)->device = sim_device();
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -208,6 +210,9 @@ static cublasStatus_t queue(const char *who, cublasHandle_t handle, struct produ
 {
     if (!handle_get(KIND, handle)) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
+    }
+    if (!sim_is_here(who, handle->device)) {
+        return CUBLAS_STATUS_INVALID_VALUE;
     }
     p->tf32 = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
     if (p->m < 0 || p->n < 0 || p->k < 0 || p->lda < (p->a_turned ? p->k : p->m) ||

@@ -7,7 +7,7 @@ here=tests/cudasim/bugs
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 bad=0 bugs=0
-export CUSIM_STEPS=100000
+export CUSIM_STEPS=100000 CUSIM_DEVICES=2
 
 # one FILE LINE NAME TEXT
 one() {

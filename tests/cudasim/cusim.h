@@ -21,6 +21,11 @@ extern "C" {
 enum cusim_order { CUSIM_FORWARD, CUSIM_REVERSED, CUSIM_RANDOM };
 void cusim_set_order(enum cusim_order order, uint64_t seed);
 
+/* 10 times the compute capability that the devices say they have; 80 at first. Kernels run whatever
+ * they were compiled for.
+ */
+void cusim_set_compute(int compute);
+
 /* How many calls of the three libraries were made so far. */
 long cusim_calls(void);
 

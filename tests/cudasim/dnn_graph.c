@@ -232,6 +232,12 @@ static bool is_of_one_type(const struct dnn_program *p)
     return true;
 }
 
+/* GPUs have bf16 from compute capability 8.0 on. */
+static bool knows_type(const struct dnn_program *p)
+{
+    return p->ops[0].x.type != CUDNN_DATA_BFLOAT16 || sim_settings.compute >= 80;
+}
+
 /* Each of the operations must take what the one before gives. */
 static const char *chain_wrong(const struct dnn_program *p)
 {
@@ -266,7 +272,8 @@ struct dnn_program *dnn_program_new(const struct descriptor *graph, const struct
     }
     wrong = wrong ? wrong : chain_wrong(p);
     const bool grouped = p->ops[0].kind != DNN_POINTWISE && p->ops[0].conv.groups > 1;
-    const bool refused = !wrong && ((engine->tensor_core && grouped) || !is_of_one_type(p));
+    const bool refused =
+        !wrong && ((engine->tensor_core && grouped) || !is_of_one_type(p) || !knows_type(p));
     *why = wrong;
     if (wrong || refused) {
         free(p);

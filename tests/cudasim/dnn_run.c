@@ -17,6 +17,7 @@
 
 struct cudnnContext {
     cudaStream_t stream;
+    int device;
 };
 
 size_t cudnnGetVersion(void)
@@ -59,6 +60,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
         return CUDNN_STATUS_ALLOC_FAILED;
     }
     *handle = handle_new(DNN_HANDLE, sizeof **handle);
+    (*handle)->device = sim_device();
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -324,6 +326,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     }
     if (!handle_get(DNN_HANDLE, handle) || !p || !v || !p->program || !v->finalised) {
         sim_report(WHO ": a handle, a plan and a variant pack are needed, both finalised");
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+    if (!sim_is_here(WHO, handle->device)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
     const struct attribute *uids = dnn_find(v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);

@@ -357,15 +357,17 @@ static void open_block(struct block *b)
     }
 }
 
-void exec_grid(struct kernel *k, struct dims grid, struct dims size, const void *params,
-               size_t dynamic_bytes)
+void exec_grid(const struct launch *l)
 {
+    struct kernel *k = l->kernel;
+    const struct dims grid = l->grid;
     struct block b = {.kernel = k,
                       .grid = grid,
-                      .size = size,
-                      .params = params,
-                      .shared_bytes = k->shared_bytes + dynamic_bytes,
-                      .dynamic_bytes = dynamic_bytes};
+                      .size = l->block,
+                      .device = l->device,
+                      .params = (const unsigned char *)l->params,
+                      .shared_bytes = k->shared_bytes + l->shared,
+                      .dynamic_bytes = l->shared};
     const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
     const struct order order = choose_order(blocks);
     race_new_launch();

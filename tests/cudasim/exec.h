@@ -30,6 +30,7 @@ struct block {
     const struct kernel *kernel;
     struct dims grid, size, id;
     uint32_t number; /* of this block in the grid */
+    int device;      /* that it runs on */
     int threads, warp_count;
     struct warp *warps;
     unsigned char *shared, *shared_written;
@@ -39,9 +40,17 @@ struct block {
     uint64_t steps; /* instructions of warps so far */
 };
 
+/* A launch; the parameters follow. */
+struct launch {
+    struct kernel *kernel;
+    struct dims grid, block;
+    size_t shared;
+    int device;
+    max_align_t params[];
+};
+
 /* Runs a whole grid. The kernel's instructions were read. */
-void exec_grid(struct kernel *k, struct dims grid, struct dims size, const void *params,
-               size_t dynamic_bytes);
+void exec_grid(const struct launch *l);
 
 /* Prints what each kernel ran so far. */
 void exec_print_profile(void);

@@ -22,6 +22,7 @@ struct conv_case {
     int act; /* a cudnnPointwiseMode_t; -1: none */
     double slope;
     float alpha, beta;
+    int odd = 0; /* the tensor (UID_) that is of floats, whatever the type of the others; 0: none */
 
     int oh() const
     {
@@ -162,16 +163,17 @@ struct conv_graph {
     {
         const std::vector<int64_t> xd = {c.n, c.c, c.h, c.w}, yd = {c.n, c.k, c.oh(), c.ow()},
                                    wd = {c.k, c.c / c.groups, c.r, c.r}, bd = {1, c.k, 1, 1};
-        const cudnnBackendDescriptor_t x = tensor(UID_X, c.type, c.nhwc, xd, c.x_channels),
-                                       w = tensor(UID_W, c.type, c.nhwc, wd, wd[1]),
-                                       y = tensor(UID_Y, c.type, c.nhwc, yd, c.y_channels);
+        const auto type = [&](int uid) { return uid == c.odd ? CUDNN_DATA_FLOAT : c.type; };
+        const cudnnBackendDescriptor_t x = tensor(UID_X, type(UID_X), c.nhwc, xd, c.x_channels),
+                                       w = tensor(UID_W, type(UID_W), c.nhwc, wd, wd[1]),
+                                       y = tensor(UID_Y, type(UID_Y), c.nhwc, yd, c.y_channels);
         std::vector<cudnnBackendDescriptor_t> ops;
         const int tail = c.bias + (c.act >= 0);
         cudnnBackendDescriptor_t from =
             tail ? tensor(UID_BETWEEN, CUDNN_DATA_FLOAT, c.nhwc, yd, c.k) : y;
         ops.push_back(operation(c, x, w, from));
         if (c.bias) {
-            const cudnnBackendDescriptor_t b = tensor(UID_BIAS, c.type, c.nhwc, bd, c.k);
+            const cudnnBackendDescriptor_t b = tensor(UID_BIAS, type(UID_BIAS), c.nhwc, bd, c.k);
             const cudnnBackendDescriptor_t to =
                 c.act >= 0 ? tensor(UID_BETWEEN + 1, CUDNN_DATA_FLOAT, c.nhwc, yd, c.k) : y;
             ops.push_back(pointwise(CUDNN_POINTWISE_ADD, 0, from, b, to));

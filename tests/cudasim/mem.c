@@ -34,30 +34,40 @@ struct pinned {
     sim_site site;
 };
 
-/* Allocations in the order of their addresses. */
-static struct {
+/* A device's allocations in the order of their addresses. */
+struct heap {
     struct allocation *all;
     size_t count;
-    uint64_t next;
+    uint64_t next; /* address; 0: none was given away yet */
     size_t used;
+};
+
+static struct {
+    struct heap heap[SIM_DEVICES];
     struct pinned *pinned;
     size_t pinned_count;
     struct sigaction previous;
-} memory = {.next = MEM_BASE + RED_ZONE};
+} memory;
+
+static struct heap *heap_of(uint64_t address)
+{
+    return &memory.heap[mem_device_of(address - MEM_BASE)];
+}
 
 /* The last allocation that starts at or below the address; NULL if none does. */
 static struct allocation *find(uint64_t address)
 {
-    size_t low = 0, high = memory.count;
+    const struct heap *heap = heap_of(address);
+    size_t low = 0, high = heap->count;
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (memory.all[middle].address <= address) {
+        if (heap->all[middle].address <= address) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return low > 0 ? &memory.all[low - 1] : NULL;
+    return low > 0 ? &heap->all[low - 1] : NULL;
 }
 
 const char *mem_describe(uint64_t address, char *text, size_t size)
@@ -79,7 +89,7 @@ const char *mem_describe(uint64_t address, char *text, size_t size)
     snprintf(text, size,
              inside ? "byte %zu of allocation #%td (%zu bytes%s)"
                     : "%zu bytes past the end of allocation #%td (%zu bytes%s)",
-             distance, a - memory.all, a->bytes, a->freed ? ", freed" : "");
+             distance, a - heap_of(address)->all, a->bytes, a->freed ? ", freed" : "");
     return text;
 }
 
@@ -131,16 +141,18 @@ void mem_start(void)
 void *mem_new(size_t bytes, bool variable)
 {
     const size_t zone = bytes < RED_ZONE ? RED_ZONE : bytes < RED_ZONE_MAX ? bytes : RED_ZONE_MAX;
-    const uint64_t address = memory.next;
-    if (bytes == 0 || bytes > sim_settings.memory - memory.used ||
-        address + bytes + zone > MEM_BASE + MEM_BYTES) {
+    const uint64_t start = MEM_BASE + (uint64_t)sim_device() * MEM_DEVICE_BYTES;
+    struct heap *heap = heap_of(start);
+    const uint64_t address = heap->next ? heap->next : start + RED_ZONE;
+    if (bytes == 0 || bytes > sim_settings.memory - heap->used ||
+        address + bytes + zone > start + MEM_DEVICE_BYTES) {
         return NULL;
     }
-    memory.next = (address + bytes + zone + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
-    memory.all = sim_grow(memory.all, memory.count, sizeof *memory.all);
-    memory.all[memory.count++] = (struct allocation){
+    heap->next = (address + bytes + zone + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    heap->all = sim_grow(heap->all, heap->count, sizeof *heap->all);
+    heap->all[heap->count++] = (struct allocation){
         .address = address, .bytes = bytes, .variable = variable, .site = sim_current_site()};
-    memory.used += bytes;
+    heap->used += bytes;
     return (void *)address;
 }
 
@@ -156,7 +168,7 @@ bool mem_free(const char *who, void *p)
         return false;
     }
     a->freed = true;
-    memory.used -= a->bytes;
+    heap_of(a->address)->used -= a->bytes;
     mem_clear(mem_written + (a->address - MEM_BASE), a->bytes);
     mem_clear(mem_bytes + (a->address - MEM_BASE), a->bytes);
     race_forget(a->address - MEM_BASE, a->bytes);
@@ -167,6 +179,12 @@ bool mem_is_freed(uint64_t address)
 {
     const struct allocation *a = find(address);
     return a && a->freed && address < a->address + a->bytes;
+}
+
+bool mem_is_variable(uint64_t address)
+{
+    const struct allocation *a = find(address);
+    return a && a->variable && address < a->address + a->bytes;
 }
 
 void mem_clear(void *p, size_t bytes)
@@ -186,7 +204,7 @@ void mem_clear(void *p, size_t bytes)
 
 size_t mem_used(void)
 {
-    return memory.used;
+    return memory.heap[sim_device()].used;
 }
 
 /* The first of n bytes that nothing has written; n if there is none. */
@@ -295,21 +313,32 @@ bool mem_free_pinned(const char *who, void *p)
 size_t mem_alive(void)
 {
     size_t alive = memory.pinned_count;
-    for (size_t i = 0; i < memory.count; i++) {
-        alive += !memory.all[i].freed && !memory.all[i].variable;
+    for (int device = 0; device < SIM_DEVICES; device++) {
+        const struct heap *heap = &memory.heap[device];
+        for (size_t i = 0; i < heap->count; i++) {
+            alive += !heap->all[i].freed && !heap->all[i].variable;
+        }
     }
     return alive;
+}
+
+static void report_heap(const struct heap *heap)
+{
+    char place[160];
+    for (size_t i = 0; i < heap->count; i++) {
+        const struct allocation *a = &heap->all[i];
+        if (!a->freed && !a->variable) {
+            sim_report_at(site_place(a->site, place, sizeof place),
+                          "leak: allocation #%zu of %zu bytes", i, a->bytes);
+        }
+    }
 }
 
 void mem_report_leaks(void)
 {
     char place[160];
-    for (size_t i = 0; i < memory.count; i++) {
-        const struct allocation *a = &memory.all[i];
-        if (!a->freed && !a->variable) {
-            sim_report_at(site_place(a->site, place, sizeof place),
-                          "leak: allocation #%zu of %zu bytes", i, a->bytes);
-        }
+    for (int device = 0; device < SIM_DEVICES; device++) {
+        report_heap(&memory.heap[device]);
     }
     for (size_t i = 0; i < memory.pinned_count; i++) {
         const struct pinned *p = &memory.pinned[i];

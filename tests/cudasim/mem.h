@@ -10,12 +10,11 @@
 #ifndef VOV_TESTS_CUDASIM_MEM_H
 #define VOV_TESTS_CUDASIM_MEM_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "sim.h"
 
 #define MEM_BASE 0x200000000000u
 #define MEM_BYTES ((uint64_t)1 << 40)
+#define MEM_DEVICE_BYTES (MEM_BYTES / SIM_DEVICES) /* the device is the address's highest part */
 
 enum mem_access { MEM_READ, MEM_WRITE };
 
@@ -32,14 +31,20 @@ static inline bool mem_is_device(const void *p)
     return (uint64_t)p - MEM_BASE < MEM_BYTES;
 }
 
+/* Whose memory an offset from MEM_BASE is. */
+static inline int mem_device_of(uint64_t at)
+{
+    return (int)(at / MEM_DEVICE_BYTES);
+}
+
 /* The host's view of a device pointer. */
 static inline void *mem_host(const void *device)
 {
     return mem_bytes + ((uint64_t)device - MEM_BASE);
 }
 
-/* New memory; NULL if there is not enough. `variable`: a variable of a module, which
- * nobody frees. Zero bytes give a NULL, as cudaMalloc does.
+/* New memory of the thread's device; NULL if there is not enough. `variable`: a variable of a
+ * module, which nobody frees and all devices see. Zero bytes give a NULL, as cudaMalloc does.
  */
 void *mem_new(size_t bytes, bool variable);
 
@@ -47,7 +52,7 @@ void *mem_new(size_t bytes, bool variable);
  */
 bool mem_free(const char *who, void *p);
 
-/* Bytes in use. */
+/* Bytes in use on the thread's device. */
 size_t mem_used(void);
 
 /* Whether a library call may read or write n bytes at p. If not: false and a report. */
@@ -59,8 +64,9 @@ void mem_mark_unwritten(const void *p, size_t n);
 /* Whether all of n bytes belong to one allocation that is not freed. */
 bool mem_is_live(uint64_t address, size_t n);
 
-/* Whether the address is of an allocation that was freed. */
+/* Whether the address is of an allocation that was freed; of a variable. */
 bool mem_is_freed(uint64_t address);
+bool mem_is_variable(uint64_t address);
 
 /* Gives the pages of a part of a large mapping back: its bytes are 0 again. */
 void mem_clear(void *p, size_t bytes);

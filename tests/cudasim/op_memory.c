@@ -27,8 +27,21 @@ static void report_global(const struct race_access *a)
                 mem_describe(address, text, sizeof text));
 }
 
+static bool is_foreign(const struct warp *w, uint64_t at)
+{
+    return mem_device_of(at) != w->block->device && !mem_is_variable(MEM_BASE + at);
+}
+
 static unsigned char *access_global(struct warp *w, const struct race_access *a)
 {
+    if (is_foreign(w, a->at)) {
+        char text[128];
+        exec_report(w, a->in, a->lane, EXEC_BOUNDS,
+                    "%s of %u bytes of device %d's memory on device %d: %s",
+                    a->kind == RACE_READ ? "read" : "write", a->bytes, mem_device_of(a->at),
+                    w->block->device, mem_describe(MEM_BASE + a->at, text, sizeof text));
+        return nowhere();
+    }
     unsigned char *written = mem_written + a->at;
     const uint64_t all = 0x0101010101010101u >> (64 - 8 * a->bytes);
     if (op_bits(written, a->bytes) != all) { /* else the bytes are live, too */

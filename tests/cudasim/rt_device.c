@@ -1,5 +1,5 @@
 /*
- * rt_device.c - the one device there is, and the last error.
+ * rt_device.c - the devices there are, which of them is a thread's, and the last error.
  */
 #include "rt.h"
 #include "stream.h"
@@ -10,6 +10,25 @@
 #define DEVICE_NAME "cusim"
 
 static _Thread_local cudaError_t last_error;
+static _Thread_local int current;
+
+int sim_device(void)
+{
+    return current;
+}
+
+bool sim_is_here(const char *who, int device)
+{
+    if (device != current) {
+        sim_report("%s: made for device %d, and the thread's device is %d", who, device, current);
+    }
+    return device == current;
+}
+
+static bool is_device(int device)
+{
+    return device >= 0 && device < sim_settings.devices;
+}
 
 cudaError_t rt_result(cudaError_t error)
 {
@@ -78,20 +97,24 @@ const char *cudaGetErrorString(cudaError_t error)
 cudaError_t cudaGetDeviceCount(int *count)
 {
     RT_CALL(cudaErrorNoDevice);
-    *count = 1;
+    *count = sim_settings.devices;
     return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
     RT_CALL(cudaErrorUnknown);
-    return rt_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    if (!is_device(device)) {
+        return rt_result(cudaErrorInvalidDevice);
+    }
+    current = device;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device)
 {
     RT_CALL(cudaErrorUnknown);
-    *device = 0;
+    *device = current;
     return cudaSuccess;
 }
 
@@ -100,7 +123,7 @@ cudaError_t cudaInitDevice(int device, unsigned device_flags, unsigned flags)
     (void)device_flags;
     (void)flags;
     RT_CALL(cudaErrorUnknown);
-    return rt_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    return rt_result(is_device(device) ? cudaSuccess : cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaSetDeviceFlags(unsigned flags)
@@ -113,20 +136,21 @@ cudaError_t cudaSetDeviceFlags(unsigned flags)
 cudaError_t cudaDeviceReset(void)
 {
     RT_CALL(cudaErrorUnknown);
-    stream_drive_all();
+    stream_drive_device(current);
     return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
     RT_CALL(cudaErrorUnknown);
-    if (device != 0) {
+    if (!is_device(device)) {
         return rt_result(cudaErrorInvalidDevice);
     }
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "%s", DEVICE_NAME);
-    p->major = 8;
-    p->minor = 0;
+    p->major = sim_settings.compute / 10;
+    p->minor = sim_settings.compute % 10;
+    p->pciBusID = device;
     p->warpSize = 32;
     p->multiProcessorCount = 4;
     p->maxThreadsPerBlock = 1024;
@@ -154,8 +178,6 @@ static const struct {
     enum cudaDeviceAttr attribute;
     int value;
 } attributes[] = {
-    {cudaDevAttrComputeCapabilityMajor, 8},
-    {cudaDevAttrComputeCapabilityMinor, 0},
     {cudaDevAttrMultiProcessorCount, 4},
     {cudaDevAttrMaxThreadsPerBlock, 1024},
     {cudaDevAttrMaxThreadsPerMultiProcessor, 2048},
@@ -175,28 +197,44 @@ static const struct {
     {cudaDevAttrConcurrentKernels, 1},
 };
 
+/* False: the simulator does not know it. */
+static bool find_attribute(enum cudaDeviceAttr attribute, int *value)
+{
+    if (attribute == cudaDevAttrComputeCapabilityMajor ||
+        attribute == cudaDevAttrComputeCapabilityMinor) {
+        const bool major = attribute == cudaDevAttrComputeCapabilityMajor;
+        *value = major ? sim_settings.compute / 10 : sim_settings.compute % 10;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        if (attributes[i].attribute == attribute) {
+            *value = attributes[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
 {
     RT_CALL(cudaErrorUnknown);
-    for (size_t i = 0; device == 0 && i < sizeof attributes / sizeof *attributes; i++) {
-        if (attributes[i].attribute == attribute) {
-            *value = attributes[i].value;
-            return cudaSuccess;
-        }
+    if (!is_device(device)) {
+        return rt_result(cudaErrorInvalidDevice);
     }
-    if (device == 0) {
+    if (!find_attribute(attribute, value)) {
         sim_report("%s: the simulator does not know attribute %d", __func__, (int)attribute);
+        return rt_result(cudaErrorInvalidValue);
     }
-    return rt_result(device == 0 ? cudaErrorInvalidValue : cudaErrorInvalidDevice);
+    return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetPCIBusId(char *id, int bytes, int device)
 {
     RT_CALL(cudaErrorUnknown);
-    if (device != 0) {
+    if (!is_device(device)) {
         return rt_result(cudaErrorInvalidDevice);
     }
-    snprintf(id, (size_t)bytes, "0000:00:00.0");
+    snprintf(id, (size_t)bytes, "0000:%02x:00.0", (unsigned)device);
     return cudaSuccess;
 }
 

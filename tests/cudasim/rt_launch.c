@@ -58,6 +58,9 @@ static struct {
     cudaStream_t stream;
 } program;
 
+/* Where the thread's launch is written, which nvcc's stub then makes. */
+static _Thread_local sim_site launch_site;
+
 /* The calls of nvcc's own code are declared nowhere. */
 void **__cudaRegisterFatBinary(void *wrapper);
 void __cudaRegisterFatBinaryEnd(void **handle);
@@ -222,6 +225,7 @@ cudaError_t cudaGetSymbolAddress(void **p, const void *symbol)
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, cudaStream_t stream)
 {
+    launch_site = __builtin_return_address(0);
     sim_lock(); /* until the launch itself, which nvcc's code makes next */
     program.grid = grid;
     program.block = block;
@@ -257,18 +261,9 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host)
     return rt_result(*kernel ? cudaSuccess : cudaErrorInvalidDeviceFunction);
 }
 
-/* A launch in a queue; the parameters follow. */
-struct launch {
-    struct kernel *kernel;
-    struct dims grid, block;
-    size_t shared;
-    max_align_t params[];
-};
-
 static void work_launch(void *data)
 {
-    const struct launch *l = data;
-    exec_grid(l->kernel, l->grid, l->block, l->params, l->shared);
+    exec_grid(data);
 }
 
 static bool fits(dim3 grid, dim3 block, size_t shared, const struct function *f)
@@ -303,12 +298,17 @@ static cudaError_t launch(struct function *f, dim3 grid, dim3 block, void **args
         report_unfit(k);
         return cudaErrorInvalidDeviceFunction;
     }
+    const struct stream *s = stream_get(stream);
+    if (!s || !sim_is_here("the stream of a launch", stream_device(s))) {
+        return cudaErrorInvalidResourceHandle;
+    }
     const size_t bytes = sizeof(struct launch) + k->param_bytes;
     struct launch *l = sim_alloc(bytes);
     l->kernel = k;
     l->grid = (struct dims){grid.x, grid.y, grid.z};
     l->block = (struct dims){block.x, block.y, block.z};
     l->shared = shared;
+    l->device = sim_device();
     for (size_t i = 0; i < k->param_count; i++) {
         memcpy((char *)l->params + k->params[i].offset, args[i], k->params[i].bytes);
     }
@@ -324,6 +324,7 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void 
     if (sim_fails) {
         return rt_result(cudaErrorLaunchFailure);
     }
+    sim_set_site(launch_site);
     return rt_result(launch((struct function *)kernel, grid, block, args, shared, stream));
 }
 

@@ -9,6 +9,7 @@
 
 struct event {
     struct stream_mark mark;
+    int device;
     bool recorded;
     bool asked; /* cudaEventQuery said "not ready" once */
     bool timed; /* made without cudaEventDisableTiming */
@@ -92,7 +93,7 @@ cudaError_t cudaDeviceSynchronize(void)
     if (stream_capture_forbids(__func__)) {
         return rt_result(cudaErrorStreamCaptureUnsupported);
     }
-    stream_drive_all();
+    stream_drive_device(sim_device());
     return cudaSuccess;
 }
 
@@ -118,6 +119,7 @@ static cudaError_t new_event(cudaEvent_t *event, bool timed)
 {
     struct event *e = handle_new("event", sizeof *e);
     e->timed = timed;
+    e->device = sim_device();
     *event = (cudaEvent_t)e;
     return cudaSuccess;
 }
@@ -164,6 +166,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     struct event *e = handle_get("event", event);
     struct stream *s = stream_get(stream);
     if (!e || !s) {
+        return rt_result(cudaErrorInvalidResourceHandle);
+    }
+    if (stream_device(s) != e->device) {
+        sim_report("%s of an event of device %d on a stream of device %d", __func__, e->device,
+                   stream_device(s));
         return rt_result(cudaErrorInvalidResourceHandle);
     }
     if (e->recorded && !e->mark.graph) {

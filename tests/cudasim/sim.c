@@ -162,6 +162,11 @@ void cusim_set_order(enum cusim_order order, uint64_t seed)
     state.random += !state.random;
 }
 
+void cusim_set_compute(int compute)
+{
+    sim_settings.compute = compute;
+}
+
 long cusim_calls(void)
 {
     return state.calls;
@@ -232,6 +237,15 @@ static void read_order(void)
     cusim_set_order(order, seed);
 }
 
+static void read_devices(void)
+{
+    sim_settings.devices = (int)number("CUSIM_DEVICES", 1);
+    sim_settings.compute = (int)number("CUSIM_COMPUTE", 80);
+    if (sim_settings.devices < 1 || sim_settings.devices > SIM_DEVICES) {
+        sim_unfit("CUSIM_DEVICES: expected 1 to %d", SIM_DEVICES);
+    }
+}
+
 static void at_end(void)
 {
     mem_report_leaks();
@@ -268,6 +282,7 @@ __attribute__((constructor(101))) static void at_start(void)
     sim_settings.memory = (size_t)number("CUSIM_MEMORY", 8192) << 20;
     sim_settings.fail_at = number("CUSIM_FAIL", 0);
     read_order();
+    read_devices();
     mem_start();
     atexit(at_end);
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SIM_DEVICES = 4 };
+
 /* What the environment and cusim.h choose. */
 struct sim_settings {
     bool deferred; /* CUSIM_DEFER=0: work runs when it is queued, not as late as the rules allow */
@@ -20,7 +22,9 @@ struct sim_settings {
     uint64_t seed;
     bool profile;   /* CUSIM_PROFILE=1: at the end, what each kernel ran */
     uint64_t steps; /* CUSIM_STEPS: warp instructions after which a block "does not end" */
-    size_t memory;  /* CUSIM_MEMORY: bytes of device memory, given in MiB */
+    size_t memory;  /* CUSIM_MEMORY: bytes of a device's memory, given in MiB */
+    int devices;    /* CUSIM_DEVICES=1 to SIM_DEVICES */
+    int compute;    /* CUSIM_COMPUTE: 10 times the compute capability that they say they have */
     long fail_at;   /* CUSIM_FAIL=n: the n-th call fails; 0: none */
 };
 extern struct sim_settings sim_settings;
@@ -45,6 +49,12 @@ const char *site_place(sim_site site, char *text, size_t size);
 
 /* Counts one call of the libraries, made at `site`. True: this call was chosen to fail. */
 bool sim_call(const char *api, sim_site site);
+
+/* The calling thread's current device (cudaSetDevice). is_here: whether it is this one; if not, a
+ * report says that `who` works on another's.
+ */
+int sim_device(void);
+bool sim_is_here(const char *who, int device);
 
 /* The simulator's own memory: never NULL, zeroed. */
 void *sim_alloc(size_t bytes);

@@ -34,7 +34,8 @@ static struct stream *by_id(uint64_t id)
 
 void stream_open(struct stream *s, bool blocking)
 {
-    *s = (struct stream){.id = ++streams.last_id, .blocking = blocking, .next = streams.all};
+    *s = (struct stream){
+        .id = ++streams.last_id, .device = sim_device(), .blocking = blocking, .next = streams.all};
     s->end = &s->first;
     streams.all = s;
 }
@@ -62,6 +63,11 @@ cudaStream_t stream_new(bool blocking)
     struct stream *s = handle_new("stream", sizeof *s);
     stream_open(s, blocking);
     return (cudaStream_t)s;
+}
+
+int stream_device(const struct stream *s)
+{
+    return s == &streams.legacy ? sim_device() : s->device;
 }
 
 void stream_free(struct stream *s)
@@ -96,6 +102,15 @@ void stream_drive_all(void)
 {
     for (struct stream *s = streams.all; s; s = s->next) {
         stream_drive(s);
+    }
+}
+
+void stream_drive_device(int device)
+{
+    for (struct stream *s = streams.all; s; s = s->next) {
+        if (s->device == device || s == &streams.legacy) {
+            stream_drive(s);
+        }
     }
 }
 

@@ -31,15 +31,19 @@ struct stream_mark {
  * legacy stream.
  */
 struct stream *stream_get(cudaStream_t handle);
-cudaStream_t stream_new(bool blocking);
+cudaStream_t stream_new(bool blocking); /* of the thread's device */
 void stream_free(struct stream *s);
+
+/* Whose stream it is; the legacy one is the thread's device's. */
+int stream_device(const struct stream *s);
 
 /* Puts work(data) on the stream; the `bytes` of data are copied. */
 cudaError_t stream_push(cudaStream_t handle, stream_work *work, const void *data, size_t bytes);
 
-/* Runs what the stream holds; the whole device's. */
+/* Runs what the stream holds; what all hold; what those of a device do. */
 void stream_drive(struct stream *s);
 void stream_drive_all(void);
+void stream_drive_device(int device);
 bool stream_is_idle(const struct stream *s);
 
 /* The mark of what the stream holds now; work that ends once `work` of the mark is done; and the

@@ -17,6 +17,7 @@ struct stream_item {
 
 struct stream {
     uint64_t id;
+    int device;
     struct stream *next; /* of all streams */
     struct stream_item *first, **end;
     uint64_t last; /* number of the newest item ever put here */

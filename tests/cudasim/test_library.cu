@@ -3,9 +3,11 @@
  * plain loops: all passes, layouts and slices, on every engine that the heuristics name.
  */
 #include "case.cuh"
+#include "cusim.h"
 #include "graph.cuh"
 
 #include <cublas_v2.h>
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 /* Where element (n, c, h, w) of a slice of a buffer with `channels` is. */
@@ -157,6 +159,52 @@ template <class T> static void test_case(const conv_case &c, cudnnHandle_t handl
     check("engines", 0, engines, c.groups > 1 ? 3 : 5, 0);
 }
 
+/* A graph that can be described and that no engine runs. */
+static void test_refused(const char *what, const conv_case &c)
+{
+    int engines = 0;
+    for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+        conv_graph g;
+        g.describe(c);
+        for (const cudnnBackendDescriptor_t config : g.ask(mode)) {
+            check(what, 0, g.status, 0, 0);
+            g.build(config);
+            check(what, 1, g.status, CUDNN_STATUS_NOT_SUPPORTED, 0);
+            g.status = CUDNN_STATUS_SUCCESS;
+            engines++;
+        }
+    }
+    check(what, 2, engines, 5, 0);
+}
+
+/* Tensors of two types, of any pass, and a type that the device does not have. */
+static void test_types(const conv_case &plain, cudnnHandle_t handle)
+{
+    conv_case c = plain;
+    c.type = CUDNN_DATA_HALF;
+    for (int pass = PASS_FORWARD; pass <= PASS_FILTER; pass++) {
+        c.pass = pass;
+        for (const int odd : {UID_X, UID_W, UID_Y}) {
+            c.odd = odd;
+            test_refused("two types", c);
+        }
+    }
+    c.pass = PASS_FORWARD;
+    c.bias = true;
+    c.odd = UID_BIAS;
+    test_refused("two types", c);
+    c.odd = 0;
+    test_case<__half>(c, handle, 2e-3);
+
+    c.type = CUDNN_DATA_BFLOAT16;
+    test_case<__nv_bfloat16>(c, handle, 1.6e-2);
+    cusim_set_compute(75);
+    test_refused("bf16", c);
+    c.type = CUDNN_DATA_HALF;
+    test_case<__half>(c, handle, 2e-3);
+    cusim_set_compute(80);
+}
+
 static void test_convolutions(void)
 {
     cudnnHandle_t handle;
@@ -220,6 +268,7 @@ static void test_convolutions(void)
         c.y_channels = 9;
         test_case<float>(c, handle, 2e-6);
     }
+    test_types(plain, handle);
     check("cudnnDestroy", 0, cudnnDestroy(handle), 0, 0);
 }
 
