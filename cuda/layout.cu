@@ -124,15 +124,15 @@ template <class T> struct find_nonfinite {
     }
 };
 
-static bool cuda_finite(struct backend *be, struct view x)
+static bool cuda_finite(struct backend *be, const struct view *x, int n)
 {
     struct cuda *cu = cuda_of(be);
     float found = 0;
 
     be->ops->block_fill(be, 1, cu->result, 0);
-    if (mat_fits(cu, x)) {
-        BY_TYPE(x, const auto m = mat_of<T>(x);
-                each(cu, m.rows, m.c, packs(x), find_nonfinite<T>{m, cu->result}));
+    for (int i = 0; i < n && mat_fits(cu, x[i]); i++) {
+        BY_TYPE(x[i], const auto m = mat_of<T>(x[i]);
+                each(cu, m.rows, m.c, packs(x[i]), find_nonfinite<T>{m, cu->result}));
     }
     be->ops->read(be, view_dense(cu->result, (struct shape){1, 1, 1, 1}), &found);
     return found == 0;

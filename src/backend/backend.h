@@ -204,7 +204,8 @@ struct backend_ops {
      * what was called before. The host's memory stays as it is until the second. */
     struct staged (*stage)(struct backend *be, const real *host, size_t count);
     void (*write_staged)(struct backend *be, struct view y, const struct staged *s);
-    bool (*finite)(struct backend *be, struct view x); /* whether all of them are */
+    /* Whether all numbers of n views are. */
+    bool (*finite)(struct backend *be, const struct view *x, int n);
 
     /* Number by number. y = act(a + b), whose gradients are act_bwd of y. */
     void (*fill)(struct backend *be, struct view y, real value);

@@ -349,7 +349,7 @@ static const char *find_nonfinite(struct bench_case *c)
         return exec_find_nonfinite(&m->exec, 0);
     }
     for (int i = 0; i < m->head.n_out; i++) {
-        if (!be->ops->finite(be, m->head.out[i]->val)) {
+        if (!be->ops->finite(be, &m->head.out[i]->val, 1)) {
             return m->head.out[i]->name;
         }
     }

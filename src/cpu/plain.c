@@ -79,9 +79,8 @@ static void plain_begin(struct backend *be, uint64_t key)
     be->key = key;
 }
 
-static bool plain_finite(struct backend *be, struct view x)
+static bool view_finite(struct view x)
 {
-    (void)be;
     for (int n = 0; n < x.n; n++) {
         const real *px = view_at(x, n, 0);
         const size_t count = image_count(x);
@@ -94,6 +93,17 @@ static bool plain_finite(struct backend *be, struct view x)
         }
     }
     return true;
+}
+
+static bool plain_finite(struct backend *be, const struct view *x, int n)
+{
+    bool finite = true;
+
+    (void)be;
+    for (int i = 0; i < n && finite; i++) {
+        finite = view_finite(x[i]);
+    }
+    return finite;
 }
 
 static void plain_sync(struct backend *be)

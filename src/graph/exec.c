@@ -348,7 +348,7 @@ void exec_get(const struct exec *e, const struct tensor *t, real *host)
 
 static bool view_finite(const struct exec *e, struct view v)
 {
-    return e->be->ops->finite(e->be, v);
+    return e->be->ops->finite(e->be, &v, 1);
 }
 
 /* VOV_CHECK: what the step has just written. */

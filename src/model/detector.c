@@ -314,12 +314,12 @@ static enum vov_status check_output(struct detector *d, struct err *err)
 {
     struct model *m = detector_way(d);
     struct exec *e = &m->exec;
-    bool finite = true;
+    struct view out[HEAD_MAX_OUT];
 
     for (int i = 0; i < m->head.n_out; i++) {
-        finite = finite && e->be->ops->finite(e->be, m->head.out[i]->val);
+        out[i] = m->head.out[i]->val;
     }
-    if (finite) {
+    if (e->be->ops->finite(e->be, out, m->head.n_out)) {
         return VOV_OK;
     }
     detector_send(d);

@@ -293,6 +293,38 @@ START_TEST(averages_alike)
 }
 END_TEST
 
+/* One number among those of three views, 16-bit ones too, which are looked at together. */
+START_TEST(finds_what_is_not_finite)
+{
+    static const enum number type[] = {NUMBER_REAL, NUMBER_HALF, NUMBER_REAL};
+    struct backend *be = open_device(device());
+    struct view v[3];
+    struct err err = {0};
+    real host[3 * 4 * 5];
+
+    for (int i = 0; i < 3; i++) {
+        v[i] = view_dense(be->ops->alloc(be, sizeof host), (struct shape){1, 3, 4, 5});
+        v[i].type = type[i];
+        ck_assert_ptr_nonnull(v[i].p);
+    }
+    for (int bad = -1; bad < 3; bad++) {
+        for (int i = 0; i < 3; i++) {
+            memset(host, 0, sizeof host);
+            host[7 * i] = i == bad ? (real)INFINITY : 1;
+            be->ops->write(be, v[i], host);
+        }
+        for (int n = 0; n <= 3; n++) {
+            ck_assert_msg(be->ops->finite(be, v, n) == (bad < 0 || bad >= n), "%d of %d", bad, n);
+        }
+    }
+    ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
+    for (int i = 0; i < 3; i++) {
+        be->ops->release(be, v[i].p);
+    }
+    backend_close(be);
+}
+END_TEST
+
 int main(void)
 {
     if (device() == NULL) {
@@ -306,6 +338,7 @@ int main(void)
     tcase_add_loop_test(t, infers_alike, 0, 4);
     tcase_add_test(t, options);
     tcase_add_test(t, averages_alike);
+    tcase_add_test(t, finds_what_is_not_finite);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

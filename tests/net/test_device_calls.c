@@ -2,7 +2,7 @@
  * test_device_calls.c - what a step of training and a pass of inference ask of the CUDA libraries
  * once they have been recorded: a launch of each recording, the next batch on its way before
  * anybody waits, and one wait at the end; nothing is allocated, made, freed or read in between.
- * After a pass of inference its outputs are looked at, whether they are finite.
+ * After a pass of inference its outputs are looked at, whether they are finite, all at once.
  * Then what was found in a picture is one copy: it is decoded and thinned out on the device. Runs
  * on the simulated GPU of tests/cudasim alone, which keeps a list of all calls; skipped elsewhere.
  */
@@ -169,8 +169,9 @@ START_TEST(inference_pass)
         if (i >= PASS_REPLAYS) {
             expect_lean(p);
             ck_assert_int_eq(count(p, "cudaGraphLaunch"), 1);
-            /* a wait for the pass, then a look at each output, whether it is finite */
-            ck_assert_int_eq(count(p, "cudaStreamSynchronize"), 1 + d.model.head.n_out);
+            /* for the pass, then for whether its outputs are finite */
+            ck_assert(_i > 0 || d.model.head.n_out == 5);
+            ck_assert_int_eq(count(p, "cudaStreamSynchronize"), 2);
             ck_assert(place(p, "cudaStreamSynchronize", false) > place(p, "cudaGraphLaunch", true));
             expect_one_copy(&d);
         }
