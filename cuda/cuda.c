@@ -142,13 +142,44 @@ static bool open_libraries(struct cuda *cu)
     return cu->conv != NULL;
 }
 
+static cudaError_t describe(int i, struct gpu *g)
+{
+    struct cudaDeviceProp p;
+    const cudaError_t code = cudaGetDeviceProperties(&p, i);
+
+    if (code != cudaSuccess) {
+        return code;
+    }
+    *g = (struct gpu){.major = p.major,
+                      .minor = p.minor,
+                      .memory_bytes = p.totalGlobalMem,
+                      .multiprocessors = p.multiProcessorCount};
+    snprintf(g->name, sizeof g->name, "%.127s", p.name);
+    snprintf(g->pci, sizeof g->pci, "%04x:%02x:%02x.0", (unsigned)p.pciDomainID & 0xffff,
+             (unsigned)p.pciBusID & 0xff, (unsigned)p.pciDeviceID & 0xff);
+    return cudaSuccess;
+}
+
+/* What it is and can. cuDNN has bf16 from compute capability 8.0 on. */
+static bool look_at_device(struct cuda *cu)
+{
+    struct gpu g;
+
+    if (!cuda_ok(cu, describe(cu->device, &g), "cudaGetDeviceProperties")) {
+        return false;
+    }
+    cu->multiprocessors = g.multiprocessors;
+    cu->be.half = true;
+    cu->be.bf16 = g.major >= 8;
+    snprintf(cu->be.about, sizeof cu->be.about, "GPU %s of compute capability %d.%d", g.name,
+             g.major, g.minor);
+    return true;
+}
+
 static bool open_device(struct cuda *cu)
 {
     return cuda_ok(cu, cudaSetDevice(cu->device), "cudaSetDevice") &&
-           cuda_ok(cu,
-                   cudaDeviceGetAttribute(&cu->multiprocessors, cudaDevAttrMultiProcessorCount,
-                                          cu->device),
-                   "cudaDeviceGetAttribute") &&
+           look_at_device(cu) &&
            cuda_ok(cu, cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking),
                    "cudaStreamCreateWithFlags") &&
            cuda_ok(cu, cudaStreamCreateWithFlags(&cu->copy, cudaStreamNonBlocking),
@@ -187,7 +218,6 @@ static enum vov_status cuda_open(int device, struct backend **be, struct err *er
     cu->device = device;
     cu->workspace_limit = workspace_limit;
     cu->be.ops = &cu->ops;
-    cu->be.narrow = true;
     cu->be.ctx = cu;
     fill_table(&cu->ops);
     if (!open_device(cu)) {
@@ -197,23 +227,6 @@ static enum vov_status cuda_open(int device, struct backend **be, struct err *er
     }
     *be = &cu->be;
     return VOV_OK;
-}
-
-static bool describe(int i, struct gpu *g)
-{
-    struct cudaDeviceProp p;
-
-    if (cudaGetDeviceProperties(&p, i) != cudaSuccess) {
-        return false;
-    }
-    *g = (struct gpu){.major = p.major,
-                      .minor = p.minor,
-                      .memory_bytes = p.totalGlobalMem,
-                      .multiprocessors = p.multiProcessorCount};
-    snprintf(g->name, sizeof g->name, "%.127s", p.name);
-    snprintf(g->pci, sizeof g->pci, "%04x:%02x:%02x.0", (unsigned)p.pciDomainID & 0xffff,
-             (unsigned)p.pciBusID & 0xff, (unsigned)p.pciDeviceID & 0xff);
-    return true;
 }
 
 static enum vov_status cuda_report(struct gpu_report *r, struct err *err)
@@ -231,7 +244,7 @@ static enum vov_status cuda_report(struct gpu_report *r, struct err *err)
         return err->code;
     }
     for (int i = 0; i < n && r->n < (int)(sizeof r->gpu / sizeof *r->gpu); i++) {
-        r->n += describe(i, &r->gpu[r->n]);
+        r->n += describe(i, &r->gpu[r->n]) == cudaSuccess;
     }
     return VOV_OK;
 }

@@ -461,7 +461,8 @@ struct backend {
     const char *isa;   /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */
     void *ctx;         /* the thread pool, or the CUDA stream and library handles */
     const char *doing; /* name of the node being run, for messages */
-    bool narrow;       /* whether views of NUMBER_HALF and NUMBER_BF16 can be worked on */
+    bool half, bf16;   /* whether views of NUMBER_HALF, of NUMBER_BF16 can be worked on */
+    char about[160];   /* the device, for messages: "GPU Tesla T4 of compute capability 7.5" */
     struct backend_settings settings;
     uint64_t key;           /* of the pass's random numbers, where the host draws them */
     bool recording;         /* see tape.h */

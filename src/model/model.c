@@ -390,13 +390,21 @@ static enum vov_status take_host(struct model *m, struct err *err)
 static enum vov_status check_precision(const struct model *m, const struct backend *be,
                                        struct err *err)
 {
-    if (!m->narrow || be->narrow) {
+    const bool half = m->net.precision == PRECISION_FP16;
+
+    if (!m->narrow || (half ? be->half : be->bf16)) {
         return VOV_OK;
+    }
+    if (be->half) {
+        return err_set(err, VOV_EDEVICE,
+                       "[net] precision=bf16 needs a GPU of compute capability 8.0 or newer, and "
+                       "this is %s; --set net.precision=fp16 runs on it, fp32 on any",
+                       be->about);
     }
     return err_set(err, VOV_EDEVICE,
                    "[net] precision=%s needs --device cuda, and this is device %s; --set "
                    "net.precision=fp32 runs on any",
-                   m->net.precision == PRECISION_FP16 ? "fp16" : "bf16", be->ops->name);
+                   half ? "fp16" : "bf16", be->ops->name);
 }
 
 enum vov_status model_start(struct model *m, struct backend *be, uint64_t seed, struct err *err)

@@ -82,6 +82,9 @@ expect 7 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --dev
 said '^error: CUDA: there is no CUDA device 1; the last one is 0; device cpu needs no GPU$'
 expect 7 env CUSIM_FAIL=1 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set" --device cuda
 said '^error: CUDA: no CUDA device: '
+expect 7 env CUSIM_COMPUTE=75 "$vov" train $cfg "$data" --out "$t/old" --device cuda \
+    --set net.precision=bf16
+said 'precision=bf16 needs a GPU of .*, and this is GPU cusim of compute capability 7.5; '
 expect 5 env CUSIM_MEMORY=64 "$vov" train $cfg "$data" --out "$t/big" --device cuda \
     --set net.batch=512
 said 'at a time would fit'

@@ -1,10 +1,12 @@
 /*
  * test_device_precision.c - runs with tensors of 16 bits on the device that VOV_TEST_DEVICE names:
  * weights stay near those of fp32; gradients that overflow make the loss scale fall, and it rises
- * again; a resumed run goes on with it. Other devices refuse, which is tested everywhere.
+ * again; a resumed run goes on with it. Other devices refuse, which is tested everywhere, and GPUs
+ * without bf16 that alone.
  */
 #include "squares.h"
 
+#include <dlfcn.h>
 #include <math.h>
 
 static struct dataset data;
@@ -79,6 +81,16 @@ static void run(const char *out, const char *precision, struct session s)
     ck_assert_msg(squares_run(&s, &data, &err) == VOV_OK, "%s: %s", precision, err.msg);
 }
 
+static bool has_bf16(void)
+{
+    struct backend *be;
+    struct err err = {0};
+    ck_assert_msg(backend_open(device(), 1, &be, &err) == VOV_OK, "%s", err.msg);
+    const bool has = be->bf16;
+    backend_close(be);
+    return has;
+}
+
 /* Three updates at a small rate: what differs is rounding to 11 and 8 bits, and what hangs on it,
  * as a ReLU that opens or not. The momentum, the sum of the gradients, shows that most. */
 START_TEST(trains_near_fp32)
@@ -90,7 +102,7 @@ START_TEST(trains_near_fp32)
     const struct session s = {.set = {SHORT, "net.loss_scale=128", "net.learning_rate=4e-4"},
                               .n_set = 5};
     run("full", "net.precision=fp32", s);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 1 + has_bf16(); i++) {
         run(how[i].name, how[i].set, s);
         const double w = distance("full", how[i].name, false);
         const double m = distance("full", how[i].name, true);
@@ -225,6 +237,34 @@ START_TEST(refused_elsewhere)
 }
 END_TEST
 
+/* From compute capability 8.0 on GPUs have bf16; the simulated one is made to be older. */
+START_TEST(refused_by_older_ones)
+{
+    struct err err = {0};
+    struct session s = {
+        .out = "old", .device = device(), .threads = 1, .set = {SHORT, "net.precision=bf16"}};
+    void *library = dlopen("libcudart.so.13", RTLD_NOW);
+    void (*set_compute)(int compute) = NULL;
+    if (library != NULL) {
+        *(void **)&set_compute = dlsym(library, "cusim_set_compute");
+    }
+    if (set_compute != NULL) {
+        set_compute(75);
+    }
+    if (has_bf16()) {
+        return; /* a real GPU, and no older one */
+    }
+    s.n_set = 4;
+    ck_assert(squares_run(&s, &data, &err) == VOV_EDEVICE);
+    ck_assert_msg(strstr(err.msg, "precision=bf16 needs a GPU of compute capability 8.0") != NULL &&
+                      strstr(err.msg, "this is GPU ") != NULL && strstr(err.msg, " 7.5;") != NULL &&
+                      strstr(err.msg, "--set net.precision=fp16") != NULL,
+                  "%s", err.msg);
+    s.n_set = 3;
+    run("new", "net.precision=fp16", s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("device precision");
@@ -233,6 +273,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, refused_elsewhere);
     if (device() != NULL) {
+        tcase_add_test(t, refused_by_older_ones);
         tcase_add_test(t, trains_near_fp32);
         tcase_add_test(t, scale_falls);
         tcase_add_test(t, scale_rises_and_resumes);

@@ -195,7 +195,7 @@ static void case_forward(const struct op_case *c, struct case_net *net)
 static enum number case_number(const struct backend *be)
 {
     const char *name = getenv("VOV_TEST_NUMBER");
-    if (name == NULL || !be->narrow) {
+    if (name == NULL || !be->half) {
         return NUMBER_REAL;
     }
     return strcmp(name, "bf16") == 0 ? NUMBER_BF16 : NUMBER_HALF;
