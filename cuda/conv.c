@@ -72,6 +72,9 @@ static const struct conv_recipe *find(struct cuda *cu, const struct conv_spec *s
             return &c->recipe[i];
         }
     }
+    if (!cuda_here(cu)) { /* engines that are compiled here are compiled for it */
+        return NULL;
+    }
     if (!VEC_GROW(c->recipe, c->n, c->cap)) {
         err_nomem(&cu->be.failed, sizeof *c->recipe);
         return NULL;
@@ -120,7 +123,7 @@ static void run(struct cuda *cu, const struct conv_recipe *r, struct conv_pointe
                 void *scratch)
 {
     at.workspace = (char *)scratch + conv_recipe_workspace_at(r);
-    if (cu->be.failed.code == VOV_OK) {
+    if (cu->be.failed.code == VOV_OK && cuda_here(cu)) {
         cuda_dnn_ok(cu, conv_plan_run(r->plan, cu->conv->handle, &at), "cudnnBackendExecute");
     }
 }

@@ -46,10 +46,16 @@ void cuda_fail(struct cuda *cu, const char *text)
     err_set(&cu->be.failed, VOV_EDEVICE, "%s", text);
 }
 
+bool cuda_here(struct cuda *cu)
+{
+    return cuda_ok(cu, cudaSetDevice(cu->device), "cudaSetDevice");
+}
+
 static void cuda_close(struct backend *be)
 {
     struct cuda *cu = cuda_of(be);
 
+    cuda_here(cu);
     if (cu->stream != NULL) {
         cuda_ok(cu, cudaStreamSynchronize(cu->stream), "cudaStreamSynchronize");
     }
@@ -75,16 +81,10 @@ static void cuda_close(struct backend *be)
     mem_free(cu);
 }
 
-static void cuda_join(struct backend *be)
-{
-    cuda_ok(cuda_of(be), cudaSetDevice(cuda_of(be)->device), "cudaSetDevice");
-}
-
 static void fill_table(struct backend_ops *ops)
 {
     ops->name = "cuda";
     ops->close = cuda_close;
-    ops->join = cuda_join;
     cuda_memory_entries(ops);
     cuda_layout_entries(ops);
     cuda_pixels_entries(ops);
@@ -176,15 +176,21 @@ static bool look_at_device(struct cuda *cu)
     return true;
 }
 
+/* A kernel, as one that is built for other GPUs only fails when it is launched. */
+static bool try_kernel(struct cuda *cu)
+{
+    cu->ops.block_fill(&cu->be, 1, cu->result, 0);
+    return cu->be.failed.code == VOV_OK;
+}
+
 static bool open_device(struct cuda *cu)
 {
-    return cuda_ok(cu, cudaSetDevice(cu->device), "cudaSetDevice") &&
-           look_at_device(cu) &&
+    return cuda_here(cu) && look_at_device(cu) &&
            cuda_ok(cu, cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking),
                    "cudaStreamCreateWithFlags") &&
            cuda_ok(cu, cudaStreamCreateWithFlags(&cu->copy, cudaStreamNonBlocking),
                    "cudaStreamCreateWithFlags") &&
-           open_memory(cu) && open_libraries(cu);
+           open_memory(cu) && open_libraries(cu) && try_kernel(cu);
 }
 
 static enum vov_status count_devices(int *n, struct err *err)

@@ -64,6 +64,10 @@ bool cuda_ok(struct cuda *cu, cudaError_t code, const char *what);
 bool cuda_blas_ok(struct cuda *cu, cublasStatus_t code, const char *what);
 bool cuda_dnn_ok(struct cuda *cu, cudnnStatus_t code, const char *what);
 
+/* Makes the device the calling thread's current one, which kernels, allocations and both libraries
+ * ask for; the thread may have used another since, and another thread has its own. */
+bool cuda_here(struct cuda *cu);
+
 /* For a VOV_EDEVICE of one's own. */
 void cuda_fail(struct cuda *cu, const char *text);
 

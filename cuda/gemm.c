@@ -10,7 +10,7 @@ static void cuda_gemm(struct backend *be, bool ta, bool tb, int m, int n, int k,
     struct cuda *cu = cuda_of(be);
     const float one = 1;
 
-    if (be->failed.code == VOV_OK) {
+    if (be->failed.code == VOV_OK && cuda_here(cu)) {
         cuda_blas_ok(cu,
                      cublasSgemm(cu->blas, tb ? CUBLAS_OP_T : CUBLAS_OP_N,
                                  ta ? CUBLAS_OP_T : CUBLAS_OP_N, n, m, k, &one, b, ldb, a, lda,

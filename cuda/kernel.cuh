@@ -141,7 +141,7 @@ static inline int smaller(long long a, long long b)
 /* Launches unless something failed before, and keeps what goes wrong. */
 #define LAUNCH(cu, grid, block, kernel, ...)                                                       \
     do {                                                                                           \
-        if ((cu)->be.failed.code == VOV_OK) {                                                      \
+        if ((cu)->be.failed.code == VOV_OK && cuda_here(cu)) {                                     \
             kernel<<<(grid), (block), 0, (cu)->stream>>>(__VA_ARGS__);                             \
             cuda_ok((cu), cudaGetLastError(), #kernel);                                            \
         }                                                                                          \

@@ -13,6 +13,9 @@ static void *cuda_alloc(struct backend *be, size_t bytes)
     struct cuda *cu = cuda_of(be);
     void *p = NULL;
 
+    if (!cuda_here(cu)) {
+        return NULL;
+    }
     if (cudaMalloc(&p, bytes) != cudaSuccess) {
         cudaGetLastError(); /* asked for and handled: not to be found by the next check */
         return NULL;
@@ -36,9 +39,10 @@ static void cuda_release(struct backend *be, void *p)
 
 static size_t cuda_free_bytes(struct backend *be)
 {
+    struct cuda *cu = cuda_of(be);
     size_t there = 0, all = 0;
 
-    return cuda_ok(cuda_of(be), cudaMemGetInfo(&there, &all), "cudaMemGetInfo") ? there : 0;
+    return cuda_here(cu) && cuda_ok(cu, cudaMemGetInfo(&there, &all), "cudaMemGetInfo") ? there : 0;
 }
 
 static void cuda_discard(struct backend *be, void *p, size_t bytes)
@@ -55,7 +59,10 @@ static void take_fault(struct cuda *cu)
         err_set(&cu->be.failed, VOV_EARG, "softmax loss: label %g is not below %d classes",
                 (double)f->value, f->bound);
     }
-    cuda_ok(cu, cudaMemsetAsync(cu->fault, 0, sizeof *cu->fault, cu->stream), "cudaMemsetAsync");
+    if (cuda_here(cu)) {
+        cuda_ok(cu, cudaMemsetAsync(cu->fault, 0, sizeof *cu->fault, cu->stream),
+                "cudaMemsetAsync");
+    }
 }
 
 /* Needs kernels of its own to be measured: not known. */
@@ -95,7 +102,7 @@ static bool grow(struct cuda *cu, struct cuda_stage *s, size_t bytes)
     if (bytes <= s->bytes) {
         return true;
     }
-    if (!cuda_ok(cu, cudaStreamSynchronize(cu->copy), "cudaStreamSynchronize") ||
+    if (!cuda_here(cu) || !cuda_ok(cu, cudaStreamSynchronize(cu->copy), "cudaStreamSynchronize") ||
         !cuda_ok(cu, cudaStreamSynchronize(cu->stream), "cudaStreamSynchronize")) {
         return false;
     }

@@ -9,7 +9,7 @@ static bool cuda_record(struct backend *be)
 {
     struct cuda *cu = cuda_of(be);
 
-    return be->failed.code == VOV_OK &&
+    return be->failed.code == VOV_OK && cuda_here(cu) &&
            cuda_ok(cu, cudaStreamBeginCapture(cu->stream, cudaStreamCaptureModeThreadLocal),
                    "cudaStreamBeginCapture");
 }
@@ -35,7 +35,7 @@ static void cuda_replay(struct backend *be, void *recording)
 {
     struct cuda *cu = cuda_of(be);
 
-    if (be->failed.code == VOV_OK) {
+    if (be->failed.code == VOV_OK && cuda_here(cu)) {
         cuda_ok(cu, cudaGraphLaunch(recording, cu->stream), "cudaGraphLaunch");
     }
 }

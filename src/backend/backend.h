@@ -432,8 +432,6 @@ struct backend_ops {
     /* norm[0] = root of the sum of squares in a fixed order; infinite or NaN when a number is. */
     void (*block_norm)(struct backend *be, size_t n, const real *x, real *norm);
 
-    /* Optional: of a thread other than that which opened the device, before its first call. */
-    void (*join)(struct backend *be);
     /* Optional, both or none: n pictures (base/picture.h) become the images of a view with three
      * channels, in two halves as of stage, with the bits that the loader would have made. */
     struct staged (*stage_pictures)(struct backend *be, const struct picture *const *p, int n);
@@ -456,6 +454,7 @@ struct backend_ops {
     void (*forget)(struct backend *be, void *recording);
 };
 
+/* A backend serves one thread at a time, and not always the same; a thread may use several. */
 struct backend {
     const struct backend_ops *ops;
     const char *isa;   /* of its kernels, for reports: "avx2", ...; NULL: there is no choice */

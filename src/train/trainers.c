@@ -21,12 +21,7 @@ static void run(struct runner *r)
 
 static void *run_other(void *arg)
 {
-    struct runner *r = arg;
-    struct backend *be = r->trainer->model->exec.be;
-    if (be->ops->join != NULL) {
-        be->ops->join(be);
-    }
-    run(r);
+    run(arg);
     return NULL;
 }
 

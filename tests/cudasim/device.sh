@@ -1,19 +1,24 @@
 #!/bin/sh
 # The CUDA backend on the simulated GPU beside the plain loops: every op case of tests/ops, forward
-# and backward, on slices, with tensors of 32 and of 16 bits; a whole detector, trained and run; runs
-# in fp16 and bf16; and calls of CUDA's libraries that fail. Blocks go in three orders.
+# and backward, on slices, with tensors of 32 and of 16 bits; whole detectors, trained and run, and on
+# two GPUs in turn; runs in fp16 and bf16; and calls of CUDA's libraries that fail. Blocks go in three
+# orders, of the detectors' training too.
 set -eu
 [ -e "$VOV_BUILD/cusim/libvov_cuda.so" ] || { echo "no nvcc"; exit 77; }
 t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 export LD_LIBRARY_PATH="$VOV_BUILD/cusim" VOV_TEST_DEVICE=cuda CK_DEFAULT_TIMEOUT=600
+export CUSIM_DEVICES=2 VOV_TEST_SECOND=cuda:1
 
-# One line for each run: order, numbers and program. The longest come first.
+# One line for each run: order, numbers, program, and which of its cases. The longest come first.
 ways='forward,fp32 reversed,fp32 random:1,fp32 forward,fp16 reversed,bf16'
 for program in test_device_failing test_device test_device_precision test_device_calls \
     test_device_pixels; do
     echo "forward fp32 $VOV_BUILD/tests/net/$program"
 done >"$t/runs"
+for order in reversed random:1; do
+    echo "$order fp32 $VOV_BUILD/tests/net/test_device training"
+done >>"$t/runs"
 for way in $ways; do
     for source in tests/ops/test_*.c; do
         echo "$way $VOV_BUILD/${source%.c}" | tr , ' '
@@ -23,6 +28,7 @@ done >>"$t/runs"
 xargs -L 1 -P 2 sh -c '
     out=$0/$(basename "${3%/*}")-$1-$2-${3##*/}
     [ "$2" = fp32 ] || export VOV_TEST_NUMBER="$2"
+    [ $# -lt 4 ] || export CK_RUN_CASE="$4"
     if CUSIM_ORDER=$1 "$3" >"$out" 2>&1; then
         mv "$out" "$out.ok"
     else

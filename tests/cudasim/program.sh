@@ -68,12 +68,12 @@ near loss rcnncpu/metrics.jsonl rcnncuda/metrics.jsonl
 near score rcnncpu.json rcnncuda.json
 grep -q '"counts"' "$t/rcnncuda.json" || fail "no masks in $t/rcnncuda.json"
 
-# A batch shared by two: threads, streams and memory of their own, on the one GPU that there is.
-for device in cpu cuda:0,cuda:0; do
-    expect 0 "$vov" train $cfg "$data" --out "$t/by-$device" --device $device --threads 1 --seed 5 \
+# A batch shared by two GPUs.
+for device in cpu cuda:0,cuda:1; do
+    expect 0 env CUSIM_DEVICES=2 "$vov" train $cfg "$data" --out "$t/by-$device" --device $device --threads 1 --seed 5 \
         --set net.batch=4 --set net.subdivisions=2 --set net.learning_rate=1e-3 --epochs 1
 done
-near loss by-cpu/metrics.jsonl by-cuda:0,cuda:0/metrics.jsonl
+near loss by-cpu/metrics.jsonl by-cuda:0,cuda:1/metrics.jsonl
 
 # What cannot be had: exit code and reason.
 expect 0 "$vov" detect $cfg "$t/cuda/last.safetensors" "$t/set/images/val" --device cuda:0 \

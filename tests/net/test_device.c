@@ -2,12 +2,14 @@
  * test_device.c - whole detectors, of one stage and of two, on the device that VOV_TEST_DEVICE
  * names, beside the reference loops: three steps of training give the same gradients and leave the
  * same weights, inference gives the same numbers and what the host finds in them to the bit, and
- * all of it the same bits when it is done again. Skipped where no device is named.
+ * all of it the same bits when it is done again, and by other threads, and on the device that
+ * VOV_TEST_SECOND names, in turn with the first. Skipped where no device is named.
  */
 #include "net/detections.h"
 #include "net/tiny_rcnn.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { STEPS = 3, SEED = 5 };
@@ -29,6 +31,14 @@ static struct backend *open_device(const char *name)
 static const char *device(void)
 {
     return getenv("VOV_TEST_DEVICE");
+}
+
+/* Where there is one; else NULL. */
+static const char *second(void)
+{
+    const char *name = getenv("VOV_TEST_SECOND");
+
+    return name == NULL || *name == '\0' ? NULL : name;
 }
 
 /* All parameters, or what `which` of them, one behind the other. */
@@ -76,34 +86,75 @@ struct outcome {
     double loss[STEPS];
 };
 
-static void train(const char *name, const char *cfg, struct outcome *out)
-{
-    struct backend *be = open_device(name);
+/* A run under way. */
+struct run {
+    struct backend *be;
     struct model m;
     struct sgd sgd;
+    struct outcome *out;
+};
+
+static void begin(struct run *r, const char *name, const char *cfg, struct outcome *out)
+{
     struct err err = {0};
 
-    open_text(&m, cfg, true);
-    ck_assert_msg(model_start(&m, be, SEED, &err) == VOV_OK, "%s", err.msg);
-    struct params *p = &m.exec.params;
-    ck_assert(sgd_open(&sgd, p, &m.net, &err) == VOV_OK);
-    for (int i = 0; i < STEPS; i++) {
-        set_batch(&m);
-        be->ops->block_fill(be, p->n_learn, p->grad, 0);
-        ck_assert_msg(exec_forward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
-        out->loss[i] = loss_of(&m);
-        ck_assert_msg(exec_backward(&m.exec, 1, &err) == VOV_OK, "%s", err.msg);
-        if (i == 0) {
-            out->gradient = numbers(p, p->grad, &out->count);
-        }
-        sgd_set_rate(&sgd, 1e-4); /* a ReLU or a hard negative may hang on a last bit */
-        sgd_update(&sgd, 1, NULL);
+    r->be = open_device(name);
+    r->out = out;
+    open_text(&r->m, cfg, true);
+    ck_assert_msg(model_start(&r->m, r->be, SEED, &err) == VOV_OK, "%s", err.msg);
+    ck_assert(sgd_open(&r->sgd, &r->m.exec.params, &r->m.net, &err) == VOV_OK);
+}
+
+static void step(struct run *r, int i)
+{
+    struct params *p = &r->m.exec.params;
+    struct err err = {0};
+
+    set_batch(&r->m);
+    r->be->ops->block_fill(r->be, p->n_learn, p->grad, 0);
+    ck_assert_msg(exec_forward(&r->m.exec, 1, &err) == VOV_OK, "%s", err.msg);
+    r->out->loss[i] = loss_of(&r->m);
+    ck_assert_msg(exec_backward(&r->m.exec, 1, &err) == VOV_OK, "%s", err.msg);
+    if (i == 0) {
+        r->out->gradient = numbers(p, p->grad, &r->out->count);
     }
-    ck_assert_msg(backend_check(be, &err) == VOV_OK, "%s", err.msg);
-    out->weights = numbers(p, p->val, &out->count);
-    sgd_close(&sgd);
-    model_close(&m);
-    backend_close(be);
+    sgd_set_rate(&r->sgd, 1e-4); /* a ReLU or a hard negative may hang on a last bit */
+    sgd_update(&r->sgd, 1, NULL);
+}
+
+static void end(struct run *r)
+{
+    struct params *p = &r->m.exec.params;
+    struct err err = {0};
+
+    ck_assert_msg(backend_check(r->be, &err) == VOV_OK, "%s", err.msg);
+    r->out->weights = numbers(p, p->val, &r->out->count);
+    sgd_close(&r->sgd);
+    model_close(&r->m);
+    backend_close(r->be);
+}
+
+static void train(const char *name, const char *cfg, struct outcome *out)
+{
+    struct run r;
+
+    begin(&r, name, cfg, out);
+    for (int i = 0; i < STEPS; i++) {
+        step(&r, i);
+    }
+    end(&r);
+}
+
+static void forget(struct outcome *o)
+{
+    free(o->weights);
+    free(o->gradient);
+}
+
+static bool same_weights(const struct outcome *a, const struct outcome *b)
+{
+    return a->count == b->count &&
+           memcmp(a->weights, b->weights, a->count * sizeof *a->weights) == 0;
 }
 
 START_TEST(trains_alike)
@@ -119,13 +170,54 @@ START_TEST(trains_alike)
     ck_assert(got.count == want.count);
     ck_assert_double_lt(difference(want.gradient, got.gradient, got.count), 1e-4);
     expect_near("weights", want.weights, got.weights, got.count, 1e-4);
-    ck_assert_msg(memcmp(got.weights, again.weights, got.count * sizeof *got.weights) == 0,
-                  "the same run has other bits");
-    struct outcome *const all[] = {&want, &got, &again};
-    for (int i = 0; i < 3; i++) {
-        free(all[i]->weights);
-        free(all[i]->gradient);
+    ck_assert_msg(same_weights(&got, &again), "the same run has other bits");
+    forget(&want);
+    forget(&got);
+    forget(&again);
+}
+END_TEST
+
+struct other_thread {
+    struct run *run;
+    int step;
+};
+
+static void *step_there(void *arg)
+{
+    const struct other_thread *t = arg;
+
+    step(t->run, t->step);
+    return NULL;
+}
+
+/* Two devices, each step of each by this thread or another, whose current device is any. */
+START_TEST(devices_in_turn)
+{
+    struct outcome want, got[2];
+    struct run r[2];
+
+    train(device(), refinedet, &want);
+    begin(&r[0], device(), refinedet, &got[0]);
+    begin(&r[1], second(), refinedet, &got[1]);
+    for (int i = 0; i < STEPS; i++) {
+        for (int k = 0; k < 2; k++) {
+            struct other_thread t = {&r[k], i};
+            pthread_t thread;
+            if (i == 1) {
+                ck_assert(pthread_create(&thread, NULL, step_there, &t) == 0);
+                pthread_join(thread, NULL);
+            } else {
+                step(&r[k], i);
+            }
+        }
     }
+    end(&r[0]);
+    end(&r[1]);
+    for (int k = 0; k < 2; k++) {
+        ck_assert_msg(same_weights(&want, &got[k]), "device %d of two has other bits", k);
+        forget(&got[k]);
+    }
+    forget(&want);
 }
 END_TEST
 
@@ -331,14 +423,19 @@ int main(void)
         printf("VOV_TEST_DEVICE names no device\n");
         return 77;
     }
-    TCase *t = tcase_create("device");
+    TCase *t = tcase_create("device"), *training = tcase_create("training");
     Suite *suite = suite_create("device");
     tcase_set_timeout(t, 900);
-    tcase_add_loop_test(t, trains_alike, 0, 2);
+    tcase_set_timeout(training, 900);
+    tcase_add_loop_test(training, trains_alike, 0, 2);
+    if (second() != NULL) {
+        tcase_add_test(t, devices_in_turn);
+    }
     tcase_add_loop_test(t, infers_alike, 0, 4);
     tcase_add_test(t, options);
     tcase_add_test(t, averages_alike);
     tcase_add_test(t, finds_what_is_not_finite);
+    suite_add_tcase(suite, training);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

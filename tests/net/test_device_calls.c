@@ -85,8 +85,9 @@ static long place(struct part p, const char *name, bool last)
 static void expect_lean(struct part p)
 {
     static const char *const may[] = {
-        "cudaLaunchKernel", "cudaGraphLaunch",     "cudaMemcpyAsync",      "cudaEventRecord",
-        "cudaGetLastError", "cudaStreamWaitEvent", "cudaEventSynchronize", "cudaStreamSynchronize"};
+        "cudaLaunchKernel",    "cudaSetDevice",        "cudaGraphLaunch",
+        "cudaMemcpyAsync",     "cudaEventRecord",      "cudaGetLastError",
+        "cudaStreamWaitEvent", "cudaEventSynchronize", "cudaStreamSynchronize"};
     for (long i = p.from; i < p.to; i++) {
         bool found = strncmp(sim.name(i), "__cuda", 6) == 0; /* what nvcc makes of a launch */
         for (size_t k = 0; k < sizeof may / sizeof *may; k++) {

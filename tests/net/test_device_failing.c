@@ -179,6 +179,34 @@ START_TEST(every_call)
 }
 END_TEST
 
+/* A library that has no code for the GPU is found out when a kernel is launched, and that is when
+ * the device is opened: then a run can still take the CPU.
+ */
+START_TEST(kernel_at_open)
+{
+    struct backend *be = NULL;
+    bool launched = false;
+
+    for (long i = 0;; i++) {
+        struct err err = {0};
+        sim.fail_after(i);
+        const enum vov_status status = backend_open("cuda", 1, &be, &err);
+        const char *failed = sim.failed_call();
+        backend_close(be);
+        sim.fail_after(-1);
+        if (failed == NULL) {
+            break;
+        }
+        if (strstr(failed, "LaunchKernel") != NULL) {
+            launched = true;
+            ck_assert_int_eq(status, VOV_EDEVICE);
+            ck_assert_msg(strstr(err.msg, "CUDA device 0: ") != NULL, "%s", err.msg);
+        }
+    }
+    ck_assert(launched);
+}
+END_TEST
+
 int main(void)
 {
     if (getenv("VOV_TEST_DEVICE") == NULL || !find_simulator()) {
@@ -189,6 +217,7 @@ int main(void)
     Suite *suite = suite_create("failing");
     tcase_set_timeout(t, 1200);
     tcase_add_test(t, every_call);
+    tcase_add_test(t, kernel_at_open);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);
