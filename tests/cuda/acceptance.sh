@@ -25,19 +25,22 @@ if ! ./vov doctor --json | grep -q '"devices": \[{'; then
 fi
 
 [ -e "$VOV_BUILD/cusim/libvov_cuda.so" ] || { echo "no nvcc: not run on the simulated GPU"; exit 77; }
-export LD_LIBRARY_PATH="$VOV_BUILD/cusim"
+export LD_LIBRARY_PATH="$VOV_BUILD/cusim" CUSIM_DEVICES=2
 if ! ./vov doctor --json | grep -q '"devices": \[{'; then
     echo "no simulated GPU: $(./vov doctor | grep '^cuda ')"
     exit 77
 fi
 accept 0
-for step in machine 'ops: test_act' 'ops: test_act fp16' 'demo: draw' 'demo: train' 'Table 2'; do
+for step in machine 'ops: test_act' 'ops: test_act fp16' 'ops: test_act bf16' 'demo: draw' 'demo: train' \
+    'demo: train on two' 'Table 2'; do
     grep -qx "== $step" "$t/report" || fail "no step $step"
     grep -q "^$step \.\.\. ok" "$t/out" || fail "$step is not ok"
 done
 grep -qx 'all steps passed' "$t/report" || fail "not passed"
 grep -q '"device": *"cuda' "$t/report" || fail "no figures"
+export CUSIM_COMPUTE=75 # has no bf16
 export CUSIM_FAIL=20 # while the device is opened: the later ones may be a plan that has a second choice
 accept 1
 grep -q '^failed:.* ops: test_act' "$t/report" || fail "no step failed"
 grep -q '^== Table 2' "$t/report" || fail "the last step did not run"
+! grep -q '^== ops: test_act bf16' "$t/report" || fail "bf16 on a GPU that has none"
