@@ -1,6 +1,7 @@
 #!/bin/sh
-# scripts/gpu-acceptance: without a GPU one line says so; on the simulated one every step passes; where
-# calls fail, the report names the steps and the others still run.
+# scripts/gpu-acceptance: without a GPU one line says so; all of its steps are there and find their files;
+# on the simulated GPU every step of a short run passes; where calls fail, the report names the steps and
+# the others still run.
 set -eu
 t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
@@ -23,6 +24,38 @@ if ! ./vov doctor --json | grep -q '"devices": \[{'; then
     accept 7
     [ "$(grep -c '^no GPU: .' "$t/report")" -eq 1 ] || fail "no reason"
 fi
+
+# All steps, of a program and tests that do nothing but look for the files that they are given.
+whole=$t/whole
+mkdir -p "$whole/scripts" "$whole/build/tests/ops" "$whole/build/tests/net"
+cp scripts/gpu-acceptance "$whole/scripts"
+ln -s "$PWD/tests" "$PWD/cfg" "$whole"
+cat >"$whole/vov" <<'STUB'
+#!/bin/sh
+for word; do
+    case $word in *.cfg) [ -e "$word" ] || exit 1 ;; esac
+done
+case "$*" in
+*doctor\ --json) echo '"devices": [{"architecture": "8.0"}, {"architecture": "9.0"}]' ;;
+*bench\ *) echo '{}' >"$word" ;;
+esac
+STUB
+chmod +x "$whole/vov"
+for source in tests/ops/test_*.c tests/net/test_device*.c; do
+    ln -s "$whole/vov" "$whole/build/${source%.c}"
+done
+(cd "$whole" && VOV_BUILD=build scripts/gpu-acceptance --no-build report >"$t/out") ||
+    { cp "$whole/report" "$t/report"; fail "a step of all fails"; }
+for source in tests/ops/test_*.c; do
+    for number in '' ' fp16' ' bf16'; do
+        grep -qx "== ops: $(basename "$source" .c)$number" "$whole/report" || fail "no $source$number"
+    done
+done
+for step in 'nets: test_device' 'nets: test_device_precision' 'nets: test_device_pixels' \
+    'demo: train' 'demo: train on two' 'Table 2' 'Table 4'; do
+    grep -qx "== $step" "$whole/report" || fail "no step $step of all"
+done
+grep -q '^\$ bench .*/refinedet320-vovnet39.cfg' "$whole/report" || fail "Table 4 has no VoVNet-39"
 
 [ -e "$VOV_BUILD/cusim/libvov_cuda.so" ] || { echo "no nvcc: not run on the simulated GPU"; exit 77; }
 export LD_LIBRARY_PATH="$VOV_BUILD/cusim" CUSIM_DEVICES=2
