@@ -10,19 +10,29 @@
 
 #include <string.h>
 
+/* The data's class of that name which is none of map[0..n-1], or -1: names may be given twice. */
+static int find_class(const struct dataset *data, const char *name, const int *map, int n)
+{
+    for (int k = 0; k < data->n_classes; k++) {
+        bool free = strcmp(name, data->class_name[k]) == 0;
+        for (int i = 0; i < n && free; i++) {
+            free = map[i] != k;
+        }
+        if (free) {
+            return k;
+        }
+    }
+    return -1;
+}
+
 /* map[i]: class of the data that the detector's class i is. */
 static enum vov_status match_classes(const struct detector *d, const struct dataset *data, int *map,
                                      const struct log *log, struct err *err)
 {
     int found = 0;
     for (int i = 0; i < d->n_classes; i++) {
-        map[i] = -1;
-        for (int k = 0; k < data->n_classes && map[i] < 0; k++) {
-            if (strcmp(d->class_name[i], data->class_name[k]) == 0) {
-                map[i] = k;
-                found++;
-            }
-        }
+        map[i] = find_class(data, d->class_name[i], map, i);
+        found += map[i] >= 0;
     }
     if (found == d->n_classes) {
         return VOV_OK;

@@ -199,6 +199,14 @@ expect 4 '' eval "$net" "$t/none" "$t/d/val.json"
 # A picture that is none costs that picture.
 expect 4 '1 pictures in' detect "$net" "$w" "$t/two.jpg" "$pic" --json "$t/o.json"
 
+# Two classes of one name stay two.
+sed 's/"square"/"circle"/' "$t/d/val.json" >"$t/d/twice.json"
+./vov train -q "$net" "$t/d/twice.json" --epochs 1 --out "$t/twice" >/dev/null
+expect 0 '' eval "$net" "$t/twice/last.safetensors" "$t/d/twice.json" --coco "$t/o.json"
+for id in 1 2; do
+    grep -q "\"category_id\":$id," "$t/o.json" || fail "class $id is lost"
+done
+
 # An input that pictures do not fill; eight channels with those that are added, so that the weights
 # fit all the same.
 sed 's/^\[stem\]/[pad_channels]\nafter = 5\n&/' "$net" >"$t/pad.cfg"
