@@ -1,5 +1,8 @@
 /*
- * pool.c - threads that wait for a job, join it, and take chunks from it by an atomic counter.
+ * pool.c - threads that wait for a job, join it, and take chunks from it. Each has a run of
+ * neighbouring chunks, equal parts of all, and takes those first, in order; then what is left of
+ * the others' runs. So a chunk mostly meets the thread that had it in the job before, whose cache
+ * has what was written then.
  *
  * A job is open from pool_run's start until the caller finds no chunk left. A thread that wakes
  * while it is open joins; one that is late does not, and nobody waits for it. pool_run ends when
@@ -34,6 +37,7 @@ struct worker {
     struct pool *pool;
     pthread_t thread;
     int index;
+    _Alignas(64) atomic_int next; /* of its run of chunks; away from what others look at */
 };
 
 struct pool {
@@ -52,7 +56,6 @@ struct pool {
     void (*fn)(void *ctx, int chunk, int worker);
     void *ctx;
     int n;
-    _Alignas(64) atomic_int next; /* away from what the waiting look at */
 };
 
 static unsigned long long job_of(unsigned long long state)
@@ -96,14 +99,24 @@ static void spin(struct pool *p, bool (*ready)(struct pool *p, unsigned long lon
     } while (p->spin_seconds > 0 && clock_now() < end);
 }
 
+/* The first chunk of a worker's run. */
+static int run_start(const struct pool *p, int worker)
+{
+    return (int)((long long)p->n * worker / p->n_threads);
+}
+
 static void take_chunks(struct pool *p, int worker)
 {
-    for (;;) {
-        const int chunk = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (chunk >= p->n) {
-            return;
+    for (int i = 0; i < p->n_threads; i++) {
+        const int owner = (worker + i) % p->n_threads, end = run_start(p, owner + 1);
+        atomic_int *next = &p->workers[owner].next;
+        /* Looking first keeps the line where it is used. */
+        while (atomic_load_explicit(next, memory_order_relaxed) < end) {
+            const int chunk = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+            if (chunk < end) {
+                p->fn(p->ctx, chunk, worker);
+            }
         }
-        p->fn(p->ctx, chunk, worker);
     }
 }
 
@@ -183,7 +196,8 @@ static enum vov_status start(struct pool *p, struct err *err)
 {
     for (int i = 1; i < p->n_threads; i++) {
         struct worker *w = &p->workers[i];
-        *w = (struct worker){.pool = p, .index = i};
+        w->pool = p;
+        w->index = i;
         const int failure = pthread_create(&w->thread, NULL, work, w);
         if (failure != 0) {
             char reason[128];
@@ -204,7 +218,7 @@ enum vov_status pool_open(int threads, struct pool **pool, struct err *err)
     }
     const int n = threads > 0 ? threads : cores();
     struct pool *p = mem_alloc_aligned(sizeof *p);
-    struct worker *workers = mem_alloc((size_t)n, sizeof *workers);
+    struct worker *workers = mem_alloc_aligned((size_t)n * sizeof *workers);
     if (p == NULL || workers == NULL) {
         mem_free(p);
         mem_free(workers);
@@ -254,7 +268,9 @@ static void open_job(struct pool *p, int n, void (*fn)(void *, int, int), void *
     p->fn = fn;
     p->ctx = ctx;
     p->n = n;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    for (int i = 0; i < p->n_threads; i++) {
+        atomic_store_explicit(&p->workers[i].next, run_start(p, i), memory_order_relaxed);
+    }
     atomic_store(&p->state, (job_of(atomic_load(&p->state)) + 1) * ONE_JOB + OPEN);
     if (atomic_load(&p->sleepers) > 0) {
         pthread_mutex_lock(&p->lock);

@@ -111,6 +111,37 @@ START_TEST(threads_work_at_the_same_time)
 }
 END_TEST
 
+/* Waits until all four have begun, and notes who had which. */
+struct meeting {
+    atomic_int begun;
+    int worker[4];
+};
+
+static void meet(void *ctx, int chunk, int worker)
+{
+    struct meeting *m = ctx;
+    atomic_fetch_add(&m->begun, 1);
+    while (atomic_load(&m->begun) < 4) {
+        usleep(10);
+    }
+    m->worker[chunk] = worker;
+}
+
+START_TEST(each_thread_begins_with_its_own)
+{
+    struct pool *pool;
+    ck_assert_int_eq(pool_open(4, &pool, NULL), VOV_OK);
+    for (int round = 0; round < 200; round++) {
+        struct meeting m = {0};
+        pool_run(pool, 4, meet, &m);
+        for (int i = 0; i < 4; i++) {
+            ck_assert_int_eq(m.worker[i], i);
+        }
+    }
+    pool_close(pool);
+}
+END_TEST
+
 START_TEST(opened_and_closed)
 {
     struct pool *pool;
@@ -200,6 +231,7 @@ int main(void)
     const TTest *const tests[] = {every_chunk_once,
                                   many_small_jobs,
                                   threads_work_at_the_same_time,
+                                  each_thread_begins_with_its_own,
                                   opened_and_closed,
                                   idle_threads_sleep,
                                   two_pools,
