@@ -3,9 +3,10 @@
  */
 #include "conv_chunks.h"
 
-/* Of the threads' time, how much must be work for them to take chunks one by one; and how much more
- * work is worth smaller chunks. */
-#define ENOUGH_USE 0.9
+/* Of the threads' time, how much must be work for them to take chunks one by one (seven rows on two
+ * threads are; what they share they read out of each other's caches); and how much more work is
+ * worth smaller chunks. */
+#define ENOUGH_USE 0.87
 #define BETTER_USE 0.02
 
 /* Pieces of a shared chunk's input channels, for each thread; units that are worth a chunk; threads
@@ -77,6 +78,16 @@ static void cut_rows(struct chunks *cs, int threads, struct chunks_limit limit)
     }
 }
 
+/* Panels of a piece, at most. */
+static int piece_panels(const struct chunks *cs, const struct chunks_limit *limit)
+{
+    const size_t units = (size_t)chunks_units(cs);
+    const size_t room =
+        units * limit->v > limit->large_v ? limit->most_sums / (units * limit->sums) : 0;
+
+    return room > (size_t)limit->panels ? (int)room : limit->panels;
+}
+
 struct chunks chunks_plan(int threads, struct chunks_limit limit, int images, int image_rows,
                           int cols, int panels)
 {
@@ -89,7 +100,7 @@ struct chunks chunks_plan(int threads, struct chunks_limit limit, int images, in
     cs.rows_most = ceil_div(cs.rows, cs.row_chunks);
 
     const int workers = cs.shared ? threads : 1, parts = ceil_div(panels, limit.multiple);
-    const int most = ceil_div(limit.panels, limit.multiple);
+    const int most = ceil_div(piece_panels(&cs, &limit), limit.multiple);
     const int jobs = workers * ceil_div(ceil_div(parts, workers), most);
     cs.multiple = limit.multiple;
     cs.jobs = jobs < parts ? jobs : parts;

@@ -23,10 +23,14 @@ struct chunks {
 };
 
 /* What is wanted: units of a chunk, and panels of a piece, at most (about); and of how many panels
- * a piece should be a multiple. weights: bytes that each chunk reads. */
+ * a piece should be a multiple. weights: bytes that each chunk reads. Where all V of a chunk is
+ * more than large_v, so that it is not read again from the second cache for each piece, pieces have
+ * more panels: as many as most_sums has room for. */
 struct chunks_limit {
     int units, panels, multiple;
     size_t weights;
+    size_t v, sums; /* bytes of a unit's V, and of its sums of one panel */
+    size_t large_v, most_sums;
 };
 
 /* Rows row..row_end-1, columns col..col+cols-1 of each. */

@@ -114,8 +114,14 @@ static struct corr_plan corr_plan(const struct cpu *cpu, const struct corr *c)
     pl.reach_y = reach(&c->y, c->stride);
     pl.reach_x = reach(&c->x, c->stride);
     const struct conv_cut *cut = &cpu->kernels->cut;
-    const struct chunks_limit limit = {chunk_pixels(cut, pl.k), cut->product_panels, cut->multiple,
-                                       corr_pack_bytes(c)};
+    const struct chunks_limit limit = {.units = chunk_pixels(cut, pl.k),
+                                       .panels = cut->product_panels,
+                                       .multiple = cut->multiple,
+                                       .weights = corr_pack_bytes(c),
+                                       .v = (size_t)pl.k * sizeof(real),
+                                       .sums = PANEL_ROWS * sizeof(real),
+                                       .large_v = (size_t)cut->large_v,
+                                       .most_sums = (size_t)cut->most_sums};
     pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, c->grid_h, c->grid_w,
                             ceil_div(c->dst.c, PANEL_ROWS));
     plan_sizes(&pl);
@@ -314,6 +320,7 @@ static void multiply(const void *of, const struct chunk *ch, struct span panels,
     const int units = chunk_units(ch);
 
     const size_t panel_sums = (size_t)(units + 8) * PANEL_ROWS;
+    const int next_panel = panels.to < pl->chunks.panels ? panels.to : 0;
 
     for (int k = 0; k < pl->k; k += pl->k_block) {
         const int n = pl->k - k < pl->k_block ? pl->k - k : pl->k_block;
@@ -329,7 +336,8 @@ static void multiply(const void *of, const struct chunk *ch, struct span panels,
                                     .sums = w.sums,
                                     .sums_panel = panel_sums,
                                     .step = PANEL_ROWS,
-                                    .next = panel_at(pl, panels.from, k + n)});
+                                    .next = k + n < pl->k ? panel_at(pl, panels.from, k + n)
+                                                          : panel_at(pl, next_panel, 0)});
     }
     for (int i = panels.from; i < panels.to; i++) {
         const real *of_panel = w.sums + (size_t)(i - panels.from) * panel_sums;

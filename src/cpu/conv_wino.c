@@ -53,8 +53,14 @@ static struct wino_plan wino_plan(const struct cpu *cpu, const struct corr *c, i
                            .points = (m + 2) * (m + 2)};
 
     const struct conv_cut *cut = &cpu->kernels->cut;
-    const struct chunks_limit limit = {cut->wino_tiles, cut->wino_panels, cut->multiple,
-                                       wino_pack_bytes(c, m)};
+    const struct chunks_limit limit = {.units = cut->wino_tiles,
+                                       .panels = cut->wino_panels,
+                                       .multiple = cut->multiple,
+                                       .weights = wino_pack_bytes(c, m),
+                                       .v = (size_t)(c->src.c * pl.points) * sizeof(real),
+                                       .sums = (size_t)(pl.points + 1) * PANEL_ROWS * sizeof(real),
+                                       .large_v = (size_t)cut->large_v,
+                                       .most_sums = (size_t)cut->most_sums};
     pl.chunks = chunks_plan(pool_threads(cpu->pool), limit, c->dst.n, tiles_h, tiles_w,
                             ceil_div(c->dst.c, PANEL_ROWS));
     const int n = m + 2, cols = pl.chunks.part_cols, lanes = round_up(cols, 8);

@@ -14,13 +14,15 @@
 #include "kernel_tile.h"
 #include "kernel_wino.h"
 
+#include <limits.h>
+
 /* The numbers of struct conv_cut and conv_costs in their order. With AVX-512: of one core of a Xeon
  * of the Sapphire Rapids kind, with 2 MiB of second cache; else: of an AMD Zen 3 with 512 KiB
  * (`make bench-kernels`, and layers whose weights were not in a cache). */
 #if VEC_BYTES == 64
 #define CONV_CUT                                                                                   \
     {                                                                                              \
-        56, 512, 2, 4, 2, 400 << 10, 100, 1400 << 10                                               \
+        56, 512, 2, 4, 2, 400 << 10, 100, 1400 << 10, 768 << 10, 1 << 20                           \
     }
 #define CONV_COSTS                                                                                 \
     {                                                                                              \
@@ -32,7 +34,7 @@
 #else
 #define CONV_CUT                                                                                   \
     {                                                                                              \
-        40, 256, 4, 16, 1, 400 << 10, 24, 400 << 10                                                \
+        40, 256, 4, 16, 1, 400 << 10, 24, 400 << 10, INT_MAX, 0                                    \
     }
 #define CONV_COSTS                                                                                 \
     {                                                                                              \

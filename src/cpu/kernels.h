@@ -158,6 +158,7 @@ struct conv_cut {
     int multiple;                    /* of how many panels their pieces should be */
     int v_bytes;                     /* of a product's chunk */
     int few_pixels, v_most;          /* fewer pixels may make V so large */
+    int large_v, most_sums; /* bytes: V beyond the second cache; of sums held at once then */
 };
 
 /* What convolutions cost on them: billions in a second of operations and of weights' bytes from

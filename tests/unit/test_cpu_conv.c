@@ -5,6 +5,8 @@
  */
 #include "cpu_case.h"
 
+#include "cpu/conv_chunks.h"
+
 struct conv_case {
     const char *name;
     struct conv_desc d;
@@ -72,6 +74,8 @@ static const struct conv_case cases[] = {
     {"tiles, full correlation", D(3, 3, 1, 2, 1, 1), 2, 16, 12, 27, 40, 1, 0, ACT_RELU, PLUS},
     {"wide tiles", D(3, 3, 1, 1, 1, 1), 1, 5, 9, 410, 18, 0, 1, ACT_RELU, BOTH},
     {"long k", D(1, 1, 1, 0, 1, 1), 1, 1000, 6, 6, 18, 0, 0, ACT_LINEAR, BIAS},
+    {"V beyond the second cache", D(1, 1, 1, 0, 1, 1), 1, 4100, 7, 7, 70, 0, 0, ACT_RELU, BOTH},
+    {"tiles beyond it", D(3, 3, 1, 1, 1, 1), 1, 256, 14, 14, 34, 0, 0, ACT_RELU, BIAS},
 };
 
 static int out_size(int in, int k, const struct conv_desc *d)
@@ -207,6 +211,32 @@ START_TEST(test_algorithms)
 }
 END_TEST
 
+/* Seven rows of seven units, 256 panels; V has `v` bytes of each unit. */
+static struct chunks plan_of(int threads, size_t v)
+{
+    const struct chunks_limit limit = {.units = 56,
+                                       .panels = 2,
+                                       .multiple = 2,
+                                       .v = v,
+                                       .sums = 64,
+                                       .large_v = 1000,
+                                       .most_sums = 49 * 64 * 16};
+    return chunks_plan(threads, limit, 1, 7, 7, 256);
+}
+
+START_TEST(test_chunks)
+{
+    const struct chunks small = plan_of(1, 8), large = plan_of(1, 40), two = plan_of(2, 8);
+
+    ck_assert_int_eq(small.job_panels, 2);
+    ck_assert_int_eq(large.job_panels, 16);
+    ck_assert_int_eq(large.jobs, 16);
+    ck_assert(!two.shared); /* four rows and three are better */
+    ck_assert_int_eq(two.row_chunks, 2);
+    ck_assert_int_eq(two.rows_most, 4);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("conv");
@@ -216,5 +246,6 @@ int main(void)
     tcase_add_loop_test(tests, test_backward_data, 0, n);
     tcase_add_loop_test(tests, test_backward_weight, 0, n);
     tcase_add_loop_test(tests, test_algorithms, 0, n);
+    tcase_add_test(tests, test_chunks);
     return case_main(tests);
 }
