@@ -9,8 +9,11 @@
 
 #include "span.h"
 
-/* An algorithm that rounds more must be so much faster. */
+/* An algorithm that rounds more must be so much faster, and one of MANY bytes of weights, which are
+ * read from memory and kept there, by this. */
 #define WORTH 0.93
+#define WORTH_OF_MANY 0.88
+enum { MANY = 8 << 20 };
 
 struct work {
     double numbers; /* of input and output that are moved */
@@ -60,8 +63,9 @@ static enum conv_method fastest(const struct conv_costs *costs, const struct cor
     double least = product_time(costs, c);
 
     for (int i = METHOD_F2; i <= (int)most; i++) {
-        const double t = wino_time(costs, c, conv_tile((enum conv_method)i));
-        if (t < WORTH * least) {
+        const int m = conv_tile((enum conv_method)i);
+        const double t = wino_time(costs, c, m);
+        if (t < (wino_pack_bytes(c, m) > MANY ? WORTH_OF_MANY : WORTH) * least) {
             least = t;
             best = (enum conv_method)i;
         }

@@ -211,6 +211,29 @@ START_TEST(test_algorithms)
 }
 END_TEST
 
+/* A picture's 3x3 convolution with AVX-512's costs. */
+static const char *algorithm(struct backend *be, int batch, int channels, int size)
+{
+    const struct conv_desc d = {3, 3, 1, 1, 1, 1, CONV_AUTO};
+    const struct view x = view_dense(NULL, (struct shape){batch, channels, size, size});
+
+    return be->ops->conv_algorithm(be, &d, CONV_FWD, x, x);
+}
+
+START_TEST(test_choice)
+{
+    struct backend *be = case_open("cpu", 1);
+
+    ((struct cpu *)be->ctx)->kernels = &kernels_wide;
+    ck_assert_str_eq(algorithm(be, 1, 64, 56), "f4");
+    ck_assert_str_eq(algorithm(be, 1, 192, 14), "f4");
+    ck_assert_str_eq(algorithm(be, 1, 256, 14), "f2"); /* F4's filters are 9 MiB */
+    ck_assert_str_eq(algorithm(be, 8, 256, 14), "f4");
+    ck_assert_str_eq(algorithm(be, 1, 512, 7), "f2");
+    backend_close(be);
+}
+END_TEST
+
 /* Seven rows of seven units, 256 panels; V has `v` bytes of each unit. */
 static struct chunks plan_of(int threads, size_t v)
 {
@@ -246,6 +269,7 @@ int main(void)
     tcase_add_loop_test(tests, test_backward_data, 0, n);
     tcase_add_loop_test(tests, test_backward_weight, 0, n);
     tcase_add_loop_test(tests, test_algorithms, 0, n);
+    tcase_add_test(tests, test_choice);
     tcase_add_test(tests, test_chunks);
     return case_main(tests);
 }
