@@ -133,7 +133,7 @@ START_TEST(tables_are_full)
 
         ck_assert_int_eq(backend_open(device[d], 1, &be, &err), VOV_OK);
         at = (const char *)be->ops;
-        for (size_t i = 0; i < offsetof(struct backend_ops, join); i += sizeof entry) {
+        for (size_t i = 0; i < offsetof(struct backend_ops, stage_pictures); i += sizeof entry) {
             memcpy(&entry, at + i, sizeof entry);
             ck_assert_msg(entry != NULL, "%s: entry %zu is missing", device[d], i / sizeof entry);
         }
