@@ -13,6 +13,9 @@
 enum { CELL = 22, GAP = 46, TEXT = 9, HEAD = 16, SCALE_STEPS = 64, SCALE_WIDTH = 18 };
 
 static const struct ink black = {30, 30, 30}, grey = {232, 232, 232}, white = {255, 255, 255};
+static const char caption[] =
+    "mean |weight| between a layer (column) and an output that it reads (row), divided by the "
+    "column's largest; grey: not read";
 
 const char *inspect_short(const struct connection_block *b, const char *name)
 {
@@ -112,6 +115,7 @@ enum vov_status inspect_draw(const struct connections *list, const char *title, 
     }
     const double top = HEAD * 2.5, height = top + HEAD + names + 16 + rows * CELL + GAP;
     width = fmax(width + SCALE_WIDTH + 30, canvas_text_width(HEAD, title) + GAP);
+    width = fmax(width, canvas_text_width(TEXT, caption) + GAP);
     canvas_open(&c, (int)ceil(width), (int)ceil(height));
     canvas_rect(&c, (struct point){0, 0}, (struct point){width, height}, white);
     canvas_text(&c, (struct point){x, HEAD}, &heading, title);
@@ -120,9 +124,7 @@ enum vov_status inspect_draw(const struct connections *list, const char *title, 
         x += block_width(&list->block[i]) + GAP;
     }
     draw_scale(&c, x, top + HEAD + names + 16, rows * CELL);
-    canvas_text(&c, (struct point){GAP / 2.0, height - GAP / 3.0}, &note,
-                "mean |weight| between a layer (column) and an output that it reads (row), "
-                "divided by the column's largest; grey: not read");
+    canvas_text(&c, (struct point){GAP / 2.0, height - GAP / 3.0}, &note, caption);
     const enum vov_status status = canvas_write(&c, path, err);
     canvas_close(&c);
     return status;

@@ -110,6 +110,8 @@ EOF
 [ "$(grep -c '^  conv[12] .*1\.00' "$tmp/log")" = 2 ] || fail "no chain: $(cat "$tmp/log")"
 [ "$(head -c 4 "$tmp/map.png" | tail -c 3)" = PNG ] || fail "no PNG"
 grep -q '</svg>' "$tmp/map.svg" || fail "no SVG"
+wide=$(sed -n 's/^<svg .* width="\([0-9]*\)" .*/\1/p' "$tmp/map.svg")
+[ "$wide" -ge 975 ] || fail "the line of 120 letters under the map is cut off: $wide pixels"
 ./vov inspect "$tmp/osa.cfg" "$tmp/osa/last.safetensors" --json | grep -q '"name":"osa1/mix/weight"' ||
     fail "inspect lists no tensors"
 
