@@ -89,6 +89,9 @@ int nms_soften(struct detection *v, int n, real from, real min_score)
     const struct softening s = {from, min_score};
     int kept = 0;
 
+    if (n == 0) {
+        return 0; /* v may be NULL */
+    }
     for (int i = 0; i < n; i++) {
         v[i].mask = i;
     }

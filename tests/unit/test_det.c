@@ -158,6 +158,7 @@ START_TEST(soft)
     add(&l, 0.25, 0.6, 0);  /* IoU 0.6 with both: 0.6 * 0.4 = 0.24 goes at once */
     add(&l, 0.75, 0.53, 0); /* 1/7 with the first, 0.6 with the second: 0.21 goes */
     add(&l, 0.75, 0.7, 1);
+    ck_assert_int_eq(nms_soften(NULL, 0, 0.3f, 0.25f), 0);
     l.n = nms_soften(l.v, l.n, 0.3f, 0.25f);
     ck_assert_int_eq(l.n, 3);
     ck_assert_double_eq_tol((double)l.v[0].score, 0.9, 1e-6);
