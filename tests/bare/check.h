@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     const char *name;
@@ -47,6 +48,7 @@ enum { CK_NORMAL };
 #define ck_assert(holds) ck_assert_msg(holds, "%s", #holds)
 #define ck_assert_int_eq(a, b) ck_assert((long long)(a) == (long long)(b))
 #define ck_assert_int_ge(a, b) ck_assert((long long)(a) >= (long long)(b))
+#define ck_assert_str_eq(a, b) ck_assert(strcmp(a, b) == 0)
 #define ck_assert_ptr_nonnull(p) ck_assert((p) != NULL)
 #define ck_assert_ptr_null(p) ck_assert((p) == NULL)
 
