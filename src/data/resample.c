@@ -52,7 +52,7 @@ static double kernel_weight(enum resample kind, double x)
 {
     switch (kind) {
     case RESAMPLE_LINEAR:
-        return fmax(0, 1 - fabs(x));
+        return fabs(x) < 1 ? 1 - fabs(x) : 0;
     case RESAMPLE_CUBIC:
         return cubic_weight(x);
     default:
@@ -193,14 +193,17 @@ bool resample_open(struct resample_job *j, const struct window *from, enum resam
         return false;
     }
     find_columns(j);
-    j->blend = mem_alloc((size_t)j->columns * 3 + 1, sizeof *j->blend);
+    const size_t outputs = (size_t)j->tx.n, taps = outputs * (size_t)j->tx.each;
+    j->blend = mem_alloc_aligned(((size_t)j->columns * 3 + 1) * sizeof *j->blend);
+    j->row = mem_alloc_aligned(3 * outputs * sizeof *j->row);
+    j->spread = mem_alloc_aligned(4 * taps * sizeof *j->spread);
     for (int c = 0; c < 3; c++) {
         const int plane = px->bgr ? 2 - c : c;
         j->plane[c] = plane;
         j->gain[c] = (real)(1 / px->std[plane]);
         j->bias[c] = (real)(px->mean[plane] / px->std[plane]);
     }
-    return j->blend != NULL;
+    return j->blend != NULL && j->row != NULL && j->spread != NULL;
 }
 
 void resample_close(struct resample_job *j)
@@ -208,6 +211,8 @@ void resample_close(struct resample_job *j)
     taps_free(&j->tx);
     taps_free(&j->ty);
     mem_free(j->blend);
+    mem_free(j->row);
+    mem_free(j->spread);
 }
 
 /* All give equal bits: a name that VOV_ISA may not have is the backend's to refuse. */

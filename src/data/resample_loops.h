@@ -106,27 +106,20 @@ static inline void load_pixels(const real *restrict blend, const int *restrict o
 }
 
 /* The blended pixels of WIDE outputs, `each` taps of each: pixel[k] has those of the outputs k,
- * k + 4, ... */
-static inline void blend_columns(const real *restrict blend, const struct taps *t, int x, int each,
-                                 wide pixel[4])
+ * k + 4, ... `spread` has four times each tap's weight, as these pixels want it. */
+static inline void blend_columns(const real *restrict blend, const struct taps *t,
+                                 const real *restrict spread, int x, int each, wide pixel[4])
 {
     for (int k = 0; k < 4; k++) {
         pixel[k] = (wide){0};
     }
     for (int i = 0; i < each; i++) {
         const size_t at = (size_t)i * (size_t)t->n + (size_t)x;
-        const int *offset = t->pos + at;
-        wide w, one;
-
-        memcpy(&w, t->weight + at, sizeof w);
-        load_pixels(blend, offset, &one);
-        pixel[0] += one * MIX(w, w, 0, 0, 0, 0);
-        load_pixels(blend, offset + 1, &one);
-        pixel[1] += one * MIX(w, w, 1, 1, 1, 1);
-        load_pixels(blend, offset + 2, &one);
-        pixel[2] += one * MIX(w, w, 2, 2, 2, 2);
-        load_pixels(blend, offset + 3, &one);
-        pixel[3] += one * MIX(w, w, 3, 3, 3, 3);
+        for (int k = 0; k < 4; k++) {
+            wide one;
+            load_pixels(blend, t->pos + at + k, &one);
+            pixel[k] += one * *(const wide_any *)(spread + 4 * at + k * WIDE);
+        }
     }
 }
 
@@ -143,65 +136,77 @@ static inline void put_apart(const wide pixel[4], wide color[3])
     color[2] = MIX(b01, b23, 0, 1, 4, 5);
 }
 
-/* n of WIDE numbers. `past`: past the caches, which takes an aligned place. A batch of pictures is
+/* n numbers of a row. `past`: past the caches, which takes an aligned place. A batch of pictures is
  * more than they hold and is read much later, so that fetching what is overwritten whole and
- * keeping it would be in vain. */
-static inline void store(real *out, const wide *v, int n, bool past)
+ * keeping it would be in vain. A whole row at once: where other work comes between such stores,
+ * some processors (Zen 3) take twice as long as without them. */
+static inline void put_row(real *restrict out, const real *restrict row, int n, bool past)
 {
+    int i = 0;
+
 #ifdef __AVX2__
-    for (size_t k = 0; past && n == WIDE && k < sizeof *v / 32; k++) {
-        _mm256_stream_si256((__m256i *)(void *)out + k, ((const __m256i *)v)[k]);
-    }
-    if (past && n == WIDE) {
-        return;
+    enum { NUMBERS = 32 / sizeof(real) };
+    for (; past && i + NUMBERS <= n; i += NUMBERS) {
+        _mm256_stream_si256((__m256i *)(void *)(out + i),
+                            *(const __m256i *)(const void *)(row + i));
     }
 #endif
     (void)past;
-    if (n == WIDE) {
-        *(wide_any *)out = *v;
-    } else {
-        memcpy(out, v, (size_t)n * sizeof *out);
-    }
+    memcpy(out + i, row + i, (size_t)(n - i) * sizeof *out);
 }
 
-/* Output row y; `each`, the taps of each column, and `past` are constants where this is inlined. */
-static inline void pick(const struct resample_job *j, int y, int each, bool past)
+/* Output row y into j->row; `each`, the taps of each column, is a constant where this is inlined.
+ */
+static inline void pick(const struct resample_job *j, int y, int each)
 {
-    const struct target *to = j->to;
     const struct taps tx = j->tx; /* copies: stores might change the originals */
-    const int width = to->width;
-    real gain[3], bias[3], *out[3];
+    real *restrict row[3], gain[3], bias[3];
 
     for (int c = 0; c < 3; c++) {
         gain[c] = j->gain[c];
         bias[c] = j->bias[c] * j->ty.sum[y];
-        out[c] = to->planes + (size_t)j->plane[c] * to->plane + (size_t)(to->y + y) * to->row +
-                 (size_t)to->x;
+        row[c] = j->row + (size_t)c * (size_t)tx.n;
     }
-    for (int x = 0; x < width; x += WIDE) {
-        const int n = width - x < WIDE ? width - x : WIDE;
+    for (int x = 0; x < tx.n; x += WIDE) {
         wide pixel[4], color[3], sum;
 
-        blend_columns(j->blend, &tx, x, each, pixel);
+        blend_columns(j->blend, &tx, j->spread, x, each, pixel);
         put_apart(pixel, color);
         memcpy(&sum, tx.sum + x, sizeof sum);
-        color[0] = color[0] * gain[0] - sum * bias[0];
-        color[1] = color[1] * gain[1] - sum * bias[1];
-        color[2] = color[2] * gain[2] - sum * bias[2];
-        store(out[0] + x, &color[0], n, past);
-        store(out[1] + x, &color[1], n, past);
-        store(out[2] + x, &color[2], n, past);
+        for (int c = 0; c < 3; c++) {
+            *(wide_any *)(row[c] + x) = color[c] * gain[c] - sum * bias[c];
+        }
     }
 }
 
-static void pick_columns(const struct resample_job *j, int y, bool past)
+static void put_columns(const struct resample_job *j, int y, bool past)
 {
-    if (j->tx.each == 2 && past) {
-        pick(j, y, 2, true);
-    } else if (j->tx.each == 2) {
-        pick(j, y, 2, false);
+    const struct target *to = j->to;
+
+    if (j->tx.each == 2) {
+        pick(j, y, 2);
     } else {
-        pick(j, y, j->tx.each, false);
+        pick(j, y, j->tx.each);
+    }
+    for (int c = 0; c < 3; c++) {
+        real *plane = to->planes + (size_t)j->plane[c] * to->plane;
+        put_row(plane + (size_t)(to->y + y) * to->row + (size_t)to->x,
+                j->row + (size_t)c * (size_t)j->tx.n, to->width, past);
+    }
+}
+
+/* Four times the weight of each column's taps, in blend_columns' order. */
+static void spread_weights(const struct resample_job *j)
+{
+    const size_t n = (size_t)j->tx.n * (size_t)j->tx.each;
+    real *to = j->spread;
+
+    for (size_t t = 0; t < n; t += WIDE) {
+        for (size_t k = 0; k < 4; k++) {
+            for (size_t g = k; g < WIDE; g += 4, to += 4) {
+                to[0] = to[1] = to[2] = to[3] = j->tx.weight[t + g];
+            }
+        }
     }
 }
 
@@ -231,11 +236,12 @@ static void resample_all_rows(const struct resample_job *j)
 {
     const bool past = is_aligned(j->to);
 
+    spread_weights(j);
     for (int y = 0; y < j->to->height; y++) {
         if (y == 0 || !same_taps(&j->ty, y - 1, y)) {
             blend_rows(j, y);
         }
-        pick_columns(j, y, past);
+        put_columns(j, y, past);
     }
 #ifdef __AVX2__
     _mm_sfence(); /* before another thread is told that they are there */

@@ -28,6 +28,8 @@ struct resample_job {
     real gain[3], bias[3]; /* of R G B: out = value * gain - bias, for weights that sum to 1 */
     int plane[3];          /* where R, G and B go */
     real *blend;           /* [columns][3] blended source rows, and room for one number more */
+    real *row;             /* [3][tx.n] a row of the output: R, G, B */
+    real *spread;          /* [tx.each][tx.n][4] the weights of tx, for the loops */
     int column0, columns;  /* of the picture that any output reads */
 };
 
