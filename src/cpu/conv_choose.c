@@ -12,7 +12,7 @@
 /* An algorithm that rounds more must be so much faster, and one of MANY bytes of weights, which are
  * read from memory and kept there, by this. */
 #define WORTH 0.93
-#define WORTH_OF_MANY 0.88
+#define WORTH_OF_MANY 0.87
 enum { MANY = 8 << 20 };
 
 struct work {
