@@ -146,6 +146,7 @@ static enum vov_status open_data(struct run *r, struct err *err)
     if (r->has_valid) {
         TRY(dataset_open(r->job->data, true, &opt, &r->valid, err));
         say_data(r, "val", &r->valid);
+        TRY(dataset_same_classes(&r->train, &r->valid, err));
     }
     return VOV_OK;
 }

@@ -184,24 +184,13 @@ static enum vov_status check_split(struct check *c, const char *name, const char
     return check_pictures(c, at, err);
 }
 
-/* A net has one list of classes: both splits must give the same. */
 static void compare_classes(struct check *c)
 {
-    const struct dataset *a = &c->data[0], *b = &c->data[1];
+    struct err why = {0};
 
-    if (c->report->n_splits < 2) {
-        return;
-    }
-    if (a->n_classes != b->n_classes) {
-        check_add(c, CHECK_CLASSES, "%s has %d classes, %s has %d", a->path, a->n_classes, b->path,
-                  b->n_classes);
-        return;
-    }
-    for (int i = 0; i < a->n_classes; i++) {
-        if (strcmp(a->class_name[i], b->class_name[i]) != 0) {
-            check_add(c, CHECK_CLASSES, "class %d is \"%s\" in %s, but \"%s\" in %s", i + 1,
-                      a->class_name[i], a->path, b->class_name[i], b->path);
-        }
+    if (c->report->n_splits == 2 &&
+        dataset_same_classes(&c->data[0], &c->data[1], &why) != VOV_OK) {
+        check_add(c, CHECK_CLASSES, "%s", why.msg);
     }
 }
 

@@ -432,6 +432,27 @@ static enum vov_status place(struct reader *r, const struct raw *a, struct err *
     return add_truth(r, &r->d->item[idmap_get(&r->image_of, a->image)], a, err);
 }
 
+/* Boxes in parts of the picture's sides, as other programs write them, lie in its first pixel. */
+static enum vov_status check_unit(const struct dataset *d, struct err *err)
+{
+    bool parts = false;
+
+    for (int i = 0; i < d->n; i++) {
+        for (int k = 0; k < d->item[i].n_truth; k++) {
+            const struct truth *t = &d->item[i].truth[k];
+            if (!t->unfit && (t->box.x1 > 1 || t->box.y1 > 1)) {
+                return VOV_OK;
+            }
+            parts = parts || (!t->unfit && (t->bbox[2] < 1 || t->bbox[3] < 1));
+        }
+    }
+    return !parts ? VOV_OK
+                  : err_set(err, VOV_EFORMAT,
+                            "%s: all boxes lie in the first pixel of their pictures; \"bbox\" is "
+                            "[x, y, width, height] in pixels, not in parts of the picture's sides",
+                            d->path);
+}
+
 static enum vov_status check_lists(const struct reader *r, struct err *err)
 {
     const bool labelled = !r->opt->pictures_only;
@@ -517,7 +538,7 @@ static enum vov_status read_all(struct reader *r, struct err *err)
         TRY(place(r, &r->raw[i], err));
     }
     say_how_many(r);
-    return VOV_OK;
+    return check_unit(r->d, err);
 }
 
 enum vov_status coco_read(const char *path, const struct dataset_options *opt, struct dataset *d,

@@ -2,6 +2,7 @@
 #include "dataset.h"
 
 #include <math.h>
+#include <string.h>
 
 bool item_clip(const struct item *it, const double bbox[4], struct box *out)
 {
@@ -26,6 +27,29 @@ long dataset_count_masks(const struct dataset *d, bool there)
         }
     }
     return n;
+}
+
+enum vov_status dataset_same_classes(const struct dataset *a, const struct dataset *b,
+                                     struct err *err)
+{
+    if (a->labels != b->labels) {
+        return err_set(err, VOV_EFORMAT, "%.120s has %s, %.120s has %s", a->path,
+                       a->labels ? "a class for each picture" : "boxes", b->path,
+                       b->labels ? "a class for each picture" : "boxes");
+    }
+    static const char *const way_out = "Pascal VOC's files want a line classes= in the .data file";
+    if (a->n_classes != b->n_classes) {
+        return err_set(err, VOV_EFORMAT, "%.100s has %d classes, %.100s has %d; %s", a->path,
+                       a->n_classes, b->path, b->n_classes, way_out);
+    }
+    for (int i = 0; i < a->n_classes; i++) {
+        if (strcmp(a->class_name[i], b->class_name[i]) != 0) {
+            return err_set(err, VOV_EFORMAT,
+                           "class %d is \"%.40s\" in %.100s, but \"%.40s\" in %.100s; %s", i + 1,
+                           a->class_name[i], a->path, b->class_name[i], b->path, way_out);
+        }
+    }
+    return VOV_OK;
 }
 
 void dataset_free(struct dataset *d)

@@ -95,6 +95,11 @@ enum vov_status voc_read(const char *path, const struct dataset_options *opt, st
                          struct err *err);
 void dataset_free(struct dataset *d);
 
+/* A net has one list of classes. VOV_EFORMAT where b's are not a's, in order, or one of the two has
+ * classes of whole pictures and the other boxes. */
+enum vov_status dataset_same_classes(const struct dataset *a, const struct dataset *b,
+                                     struct err *err);
+
 /* How many truths, of all kinds, have a mask, or have none. */
 long dataset_count_masks(const struct dataset *d, bool there);
 

@@ -38,6 +38,12 @@ enum vov_status run_folder_check(const struct model *m, const struct dataset *d,
     if (d->n == 0) {
         return err_set(err, VOV_EFORMAT, "%s: no pictures to train on", d->path);
     }
+    if (!d->labels && d->n_truth == 0) {
+        return err_set(err, VOV_EFORMAT,
+                       "%s: not one box to learn from; `vov data check` says what became of its "
+                       "annotations",
+                       d->path);
+    }
     if (m->head.truth_masks != NULL && dataset_count_masks(d, true) == 0) {
         return err_set(err, VOV_EFORMAT,
                        "%s learns masks, but no annotation of %s has a \"segmentation\"; without "

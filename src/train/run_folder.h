@@ -7,7 +7,8 @@
 
 #include "trainer.h"
 
-/* The net must be a detector of the data's classes, and the data must have pictures. */
+/* The net must be a detector of the data's classes, and the data must have pictures
+ * and boxes. */
 enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err);
 
 /* Makes the folder, locks it, fills the paths of t, and takes the state of an earlier part of the

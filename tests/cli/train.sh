@@ -56,6 +56,13 @@ expect 6 ./vov train $cfg "$data" --out "$t/nan" --set net.learning_rate=900 --s
 said 'not finite'
 said 'last.safetensors'
 expect 1 ./vov train $cfg "$data" --out "$t/set/drawn.data/run"
+sed 's/"square"/"box"/' "$t/set/val.json" >"$t/set/other.json"
+printf 'train=train.json\nvalid=other.json\nimages=images\n' >"$t/set/other.data"
+expect 4 ./vov train $cfg "$t/set/other.data" --out "$t/x"
+said 'class 2 is "square" in .*, but "box" in '
+sed 's/"category_id": /&9/g' "$t/set/train.json" >"$t/set/none.json"
+expect 4 ./vov train $cfg "$t/set/none.json" --out "$t/x"
+said 'not one box to learn from'
 
 # A folder that may not be written: said, exit 1, the checkpoint before stays. Root may write
 # everywhere and becomes nobody for this, where nobody may run the program.

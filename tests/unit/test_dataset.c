@@ -71,6 +71,28 @@ START_TEST(boxes_that_training_cannot_use_stay_for_evaluation)
 }
 END_TEST
 
+START_TEST(boxes_in_parts_of_the_picture_are_refused)
+{
+    static const char text[] =
+        "{\"images\": [{\"id\": 7, \"file_name\": \"a.png\", \"width\": 20, \"height\": 10}],"
+        "\"categories\": [{\"id\": 3, \"name\": \"cat\"}], \"annotations\": ["
+        "{\"id\": 1, \"image_id\": 7, \"category_id\": 3, \"bbox\": [0.1, 0.2, 0.9, 0.5]},"
+        "{\"id\": 2, \"image_id\": 7, \"category_id\": 3, \"bbox\": [0, 0, 1, 1]}]}";
+    const struct dataset_options opt = {0};
+    struct dataset d;
+    struct err err = {0};
+    char *path = put("parts.json", text);
+
+    ck_assert(coco_read(path, &opt, &d, &err) == VOV_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "in pixels, not in parts"));
+    unlink(path);
+    mem_free(path);
+    d = read_set("{\"id\": 1, \"image_id\": 7, \"category_id\": 3, \"bbox\": [0, 0, 1, 1]}", &opt);
+    ck_assert_int_eq(d.n_truth, 1); /* a pixel */
+    dataset_free(&d);
+}
+END_TEST
+
 START_TEST(masks_have_the_size_of_their_picture)
 {
     static const char annotations[] =
@@ -342,6 +364,7 @@ static int run_memory_test(void)
 int main(void)
 {
     const TTest *const tests[] = {boxes_that_training_cannot_use_stay_for_evaluation,
+                                  boxes_in_parts_of_the_picture_are_refused,
                                   masks_have_the_size_of_their_picture,
                                   says_what_is_wrong_with_a_mask,
                                   warnings_of_a_kind_are_few,
