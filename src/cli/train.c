@@ -12,6 +12,7 @@
 #include "peers.h"
 #include "progress.h"
 #include "train/metrics.h"
+#include "train/run_folder.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,8 +34,6 @@ struct run {
     const struct model_options *how;
     struct metrics metrics;
     struct progress progress;
-    const char *set[MAX_SET];
-    int n_set;
 };
 
 static void say(const struct run *r, const char *fmt, ...) VOV_PRINTF(2, 3);
@@ -196,7 +195,14 @@ static enum vov_status open_model(struct run *r, uint64_t seed, struct err *err)
         const int batch = r->model.input->shape.n;
         TRY(detector_of(&r->detector, &r->model, batch, r->be, err));
     }
-    return r->job->weights != NULL && !r->job->resume ? fine_tune(r, err) : VOV_OK;
+    if (r->job->weights == NULL) {
+        return VOV_OK;
+    }
+    if (r->job->resume && run_folder_begun(r->job->out)) {
+        say(r, "weights: those of the run in %s, not of %s\n", r->job->out, r->job->weights);
+        return VOV_OK;
+    }
+    return fine_tune(r, err);
 }
 
 static const char *score_name(const struct run *r)

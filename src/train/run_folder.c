@@ -138,6 +138,14 @@ static enum vov_status resume(struct trainer *t, struct err *err)
     return VOV_OK;
 }
 
+bool run_folder_begun(const char *out)
+{
+    char *path = path_join(out, "last.safetensors");
+    const bool begun = path != NULL && file_exists(path);
+    mem_free(path);
+    return begun;
+}
+
 enum vov_status run_folder_open(struct trainer *t, struct err *err)
 {
     const char *out = t->opt->out;

@@ -11,6 +11,9 @@
  * and boxes. */
 enum vov_status run_folder_check(const struct model *m, const struct dataset *d, struct err *err);
 
+/* Whether there is an earlier part of a run in it to go on from. */
+bool run_folder_begun(const char *out);
+
 /* Makes the folder, locks it, fills the paths of t, and takes the state of an earlier part of the
  * run. */
 enum vov_status run_folder_open(struct trainer *t, struct err *err);

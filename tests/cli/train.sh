@@ -103,6 +103,11 @@ fi
 # Fine-tuning says what it took.
 expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"
 said 'taken from'
+expect 0 ./vov train $cfg "$data" --out "$t/again" --epochs 1 --resume --weights "$t/run/last.safetensors"
+said 'taken from'
+cmp "$t/fine/last.safetensors" "$t/again/last.safetensors" || fail "--resume left --weights out"
+expect 0 ./vov train $cfg "$data" --out "$t/again" --epochs 2 --resume --weights "$t/run/last.safetensors"
+said 'weights: those of the run in'
 
 # Evaluation and detection with the weights.
 expect 0 ./vov eval $cfg "$t/run/last.safetensors" "$data" --json --coco "$t/results.json"
