@@ -408,6 +408,28 @@ static enum vov_status open_loader(struct trainer *t, struct err *err)
     return schedule_init(&t->schedule, &t->model->net, per_epoch > 0 ? per_epoch : 1, err);
 }
 
+/* --epochs of the run's first part is easily forgotten. A run that was finished may be made longer
+ * without a word. */
+static enum vov_status compare_length(const struct trainer *t, struct err *err)
+{
+    const long done = t->state.iteration, then = t->state.total, now = t->schedule.total;
+    if (!t->resumed || now == then || done >= then) {
+        return VOV_OK;
+    }
+    if (done >= now) {
+        return err_set(
+            err, VOV_EARG,
+            "%s stopped after iteration %ld of %ld, and the run would end at %ld: resume "
+            "it with the --epochs that it began with",
+            t->last_path, done, then, now);
+    }
+    log_put(
+        t->opt->log, LOG_WARN,
+        "%s: the run was to end at iteration %ld, and ends at %ld now: the rate changes with it",
+        t->last_path, then, now);
+    return VOV_OK;
+}
+
 static enum vov_status open_report(struct trainer *t, struct err *err)
 {
     const struct head *h = &t->model->head;
@@ -469,6 +491,7 @@ static enum vov_status open_run(struct trainer *t, struct err *err)
     }
     set_scale(t);
     TRY(open_loader(t, err));
+    TRY(compare_length(t, err));
     t->state.total = t->schedule.total;
     t->state.class_name = d->class_name;
     t->state.class_key = d->class_key;

@@ -51,6 +51,16 @@ stop INT
 $tiny --epochs 12 --out "$t/stopped" --resume 2>/dev/null
 cmp "$t/tiny-whole/last.safetensors" "$t/stopped/last.safetensors" || fail "after SIGINT they differ"
 
+# --epochs that was forgotten: a run that was stopped does not end before its time unasked.
+$tiny --epochs 4 --keep-every 2 --out "$t/kept"
+cp "$t/kept/epoch-0002.safetensors" "$t/kept/last.safetensors"
+code=0
+$tiny --epochs 1 --out "$t/kept" --resume >"$t/said" 2>&1 || code=$?
+[ $code = 2 ] || fail "exit $code at a forgotten --epochs, not 2"
+grep -q 'stopped after iteration 6 of 12, and the run would end at 3: resume' "$t/said" || fail "$(cat "$t/said")"
+$tiny --epochs 3 --out "$t/kept" --resume >"$t/said" 2>&1
+grep -q 'the run was to end at iteration 12, and ends at 9 now' "$t/said" || fail "$(cat "$t/said")"
+
 # A run goes on with another cfg, or for longer; the first is remarked.
 $tiny --epochs 13 --out "$t/stopped" --resume >"$t/said" 2>&1
 [ ! -s "$t/said" ] || fail "a longer run: $(cat "$t/said")"
@@ -69,4 +79,9 @@ $tiny --epochs 10000 --out "$t/held" --resume >"$t/said" 2>&1 || code=$?
 [ $code = 2 ] || fail "exit $code beside another run, not 2"
 grep -q 'held is in use by another run' "$t/said" || fail "$(cat "$t/said")"
 stop KILL
-$tiny --epochs 1 --out "$t/held" --resume || fail "a killed run holds its folder"
+code=0
+$tiny --epochs 10000 --out "$t/held" --resume >"$t/said" 2>&1 &
+pid=$!
+sleep 0.3
+stop INT
+[ $code = 130 ] || fail "a killed run holds its folder: $(cat "$t/said")"
