@@ -185,7 +185,7 @@ class Level:
 
 
 def refinedet(net, levels, classes):
-    """RefineDet's parts behind a body with three levels, the finest first (paper.md 4.1)."""
+    """RefineDet's parts behind a body with three levels, the finest first."""
     anchors = 3
 
     def residual(a, b, c, s):

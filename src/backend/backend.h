@@ -130,7 +130,7 @@ struct rpn_desc;
 struct roi_sample_desc;
 struct roi_detect_desc;
 
-/* One kind of SSD-like loss for one set of priors: paper.md's ARM or ODM. See det/multibox.h. */
+/* One kind of SSD-like loss for one set of priors: RefineDet's ARM or ODM. See det/multibox.h. */
 struct multibox_desc;
 struct multibox_detect_desc;
 

@@ -245,7 +245,7 @@ enum vov_status build_avgpool_global(struct builder *b, const char *name, struct
     return build_op(b, &(struct brick){&op_global_avgpool, name, NULL}, &x, 1, y, err);
 }
 
-/* x * hard_sigmoid(W mean(x) + b): paper.md 1.6. */
+/* x * hard_sigmoid(W mean(x) + b): the gate of VoVNetV2 (Lee and Park 2020). */
 enum vov_status build_ese(struct builder *b, const char *name, struct tensor *x, struct tensor **y,
                           struct err *err)
 {

@@ -1,5 +1,5 @@
 /*
- * downsample.c - [downsample]: DSOD's dense downsampling block (Shen et al. 2017, paper.md 4.6).
+ * downsample.c - [downsample]: DSOD's dense downsampling block (Shen et al. 2017, docs/ssd.md).
  * Half of its channels are learned (norm-ReLU-conv1x1, norm-ReLU-conv3x3 of stride 2), half are the
  * pooled input (max pool, norm-ReLU-conv1x1).
  */

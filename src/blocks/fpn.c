@@ -1,8 +1,8 @@
 /*
- * fpn.c - [fpn]: a feature pyramid (Lin et al. 2017; paper.md 5). Each level of the backbone goes
- * through a 1x1 convolution, the coarser one is doubled and added, and a 3x3 convolution smooths
- * the sum. Levels are called p2, p3, ... after the logarithm of their stride; coarser ones than the
- * backbone's take every second pixel of the one before.
+ * fpn.c - [fpn]: a feature pyramid (Lin et al. 2017; docs/mask-rcnn.md). Each level of the backbone
+ * goes through a 1x1 convolution, the coarser one is doubled and added, and a 3x3 convolution
+ * smooths the sum. Levels are called p2, p3, ... after the logarithm of their stride; coarser ones
+ * than the backbone's take every second pixel of the one before.
  */
 #include "section.h"
 

@@ -53,7 +53,7 @@ struct net_config {
     int max_boxes;        /* truth boxes of one picture that the loss sees */
     int seed;
 
-    /* Augmentation (SSD: paper.md 4.5), probabilities; 0 switches off. */
+    /* Augmentation (SSD: docs/augmentation.md), probabilities; 0 switches off. */
     double distort, expand, crop;
     double max_expand;
     bool flip;                        /* half of the pictures are mirrored */

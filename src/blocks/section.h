@@ -141,8 +141,8 @@ struct residual_block {
 enum vov_status build_residual(struct builder *b, const char *name, const struct residual_block *r,
                                struct tensor *x, struct tensor **y, struct err *err);
 
-/* RefineDet's transfer connection block (paper.md 4.1). top: the block of the next coarser level,
- * half as large, or NULL for the coarsest. */
+/* RefineDet's transfer connection block (docs/refinedet.md). top: the block of the next coarser
+ * level, half as large, or NULL for the coarsest. */
 struct tcb_block {
     int channels;
     double init; /* deviation of the weights at the start; 0: He's */

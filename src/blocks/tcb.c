@@ -1,7 +1,7 @@
 /*
- * tcb.c - [tcb]: RefineDet's transfer connection block (Zhang et al. 2018, Fig. 2; paper.md 4.1). A
- * level's features, through two convolutions, plus the next coarser level's block, doubled by a
- * transposed convolution. All convolutions have batch norms.
+ * tcb.c - [tcb]: RefineDet's transfer connection block (Zhang et al. 2018, Fig. 2;
+ * docs/refinedet.md). A level's features, through two convolutions, plus the next coarser level's
+ * block, doubled by a transposed convolution. All convolutions have batch norms.
  */
 #include "section.h"
 

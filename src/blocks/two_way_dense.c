@@ -1,5 +1,5 @@
 /*
- * two_way_dense.c - [two_way_dense]: the dense block of PeleeNet (Wang et al. 2018, paper.md 6).
+ * two_way_dense.c - [two_way_dense]: the dense block of PeleeNet (Wang et al. 2018, docs/ssd.md).
  * Each layer adds growth channels: half of them from one 3x3 convolution, half from two in a row,
  * which see further; each way starts with a 1x1 convolution. All are Conv-BN-ReLU.
  */

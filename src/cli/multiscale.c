@@ -3,7 +3,7 @@
 
 #include "det/vote.h"
 
-/* Of RefineDet's tester (paper.md 4.3): overlap of those that vote with each other. */
+/* Of RefineDet's tester (docs/evaluation.md): overlap of those that vote with each other. */
 static const real vote_iou = (real)0.45;
 
 /* Whether the network can be built in that size. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of COCO: paper.md 4.3, and the tester's code, test/lib/fast_rcnn/test.py of RefineDet. */
+/* Of COCO: docs/evaluation.md, and the tester's code, test/lib/fast_rcnn/test.py of RefineDet. */
 static const struct {
     int side;
     const char *scales;

@@ -1,8 +1,8 @@
 /*
- * augment.c - SSD's training pictures (paper.md 4.5; Liu et al. 2016, 2.2): colours are distorted,
- * the picture is laid on a larger canvas of mean colour, a window is cut out of that, and the
- * window is brought to the input's size, now and then mirrored. Canvas and cut are one window in
- * coordinates of the picture, so that all this costs a single resampling.
+ * augment.c - SSD's training pictures (docs/augmentation.md; Liu et al. 2016, 2.2): colours are
+ * distorted, the picture is laid on a larger canvas of mean colour, a window is cut out of that,
+ * and the window is brought to the input's size, now and then mirrored. Canvas and cut are one
+ * window in coordinates of the picture, so that all this costs a single resampling.
  */
 #include "augment.h"
 

@@ -1,5 +1,6 @@
 /*
- * augment.h - SSD's augmentation (paper.md 4.5): distort, expand, random crop, warp resize, mirror.
+ * augment.h - SSD's augmentation (docs/augmentation.md): distort, expand, random crop, warp resize,
+ * mirror.
  */
 #ifndef VOV_AUGMENT_H
 #define VOV_AUGMENT_H

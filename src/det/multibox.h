@@ -1,6 +1,6 @@
 /*
- * multibox.h - SSD's MultiBox loss with RefineDet's additions (paper.md 4.2), in plain C on plain
- * arrays: matching, refined anchors, negative filtering, hard negatives, both losses.
+ * multibox.h - SSD's MultiBox loss with RefineDet's additions (docs/refinedet.md), in plain C on
+ * plain arrays: matching, refined anchors, negative filtering, hard negatives, both losses.
  */
 #ifndef VOV_MULTIBOX_H
 #define VOV_MULTIBOX_H

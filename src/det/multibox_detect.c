@@ -1,7 +1,7 @@
 /*
- * multibox_detect.c - outputs of an SSD or RefineDet head as detections (RefineDet: paper.md 4.3):
- * priors that the stage before takes for background are passed over, the others are moved once or
- * twice, and each class is thinned out on its own.
+ * multibox_detect.c - outputs of an SSD or RefineDet head as detections (RefineDet:
+ * docs/refinedet.md): priors that the stage before takes for background are passed over, the others
+ * are moved once or twice, and each class is thinned out on its own.
  *
  * Most priors of a net that has learned are done with after a comparison: a logit that is likely
  * enough lies over log(min_score) + the background's. exp() is computed for eight classes side by

@@ -1,6 +1,6 @@
 /*
  * prior.h - the fixed boxes ("priors", "default boxes", "anchors") that detectors put on every cell
- * of a feature map: the same shapes, centred on each cell (paper.md 4.1).
+ * of a feature map: the same shapes, centred on each cell (docs/refinedet.md).
  */
 #ifndef VOV_PRIOR_H
 #define VOV_PRIOR_H

@@ -1,6 +1,6 @@
 /*
  * proposal.c - what the region proposal network found, as boxes: the best anchors of each level,
- * moved, cut off at the picture's edge, and thinned out (Ren et al. 2015, 3.1; paper.md 5).
+ * moved, cut off at the picture's edge, and thinned out (Ren et al. 2015, 3.1; docs/mask-rcnn.md).
  *
  * Nothing but the best `before` scores is sorted. Thinning compares a box with those that stand,
  * eight at a time and without a branch, which the compiler turns into vectors.
@@ -10,7 +10,7 @@
 #include "pick.h"
 #include "roi_part.h"
 
-/* The log of a box's side over its anchor's is cut off at that of 1000 / 16 (paper.md 5). */
+/* The log of a box's side over its anchor's is cut off at that of 1000 / 16, as detectron2 does. */
 static const real most_growth = (real)4.135166556742356;
 
 struct box roi_extent(const real *parts, int width, int height)

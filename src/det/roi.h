@@ -1,7 +1,7 @@
 /*
- * roi.h - the two stages of Faster and Mask R-CNN (Ren et al. 2015, He et al. 2017; paper.md 5) for
- * one picture, in plain C on plain arrays: which anchors and boxes are trained on, proposals,
- * regions of interest (RoIs), detections, masks.
+ * roi.h - the two stages of Faster and Mask R-CNN (Ren et al. 2015, He et al. 2017;
+ * docs/mask-rcnn.md) for one picture, in plain C on plain arrays: which anchors and boxes are
+ * trained on, proposals, regions of interest (RoIs), detections, masks.
  *
  * Boxes are pixels of the input. A list of RoIs has a fixed number of rows: four sides and a score;
  * the rows in use come first, and the first with a score of 0 ends them. Truth is [T, 5] as in

@@ -1,7 +1,7 @@
 /*
  * roi_detect.c - RoIs, classified and moved, as detections: probabilities over min_score, each
- * class thinned out on its own, the best `rows` of all (paper.md 5). Scores are taken from the best
- * on, so that the thinning ends as soon as there are enough.
+ * class thinned out on its own, the best `rows` of all (docs/mask-rcnn.md). Scores are taken from
+ * the best on, so that the thinning ends as soon as there are enough.
  */
 #include "box.h"
 #include "pick.h"

@@ -1,7 +1,7 @@
 /*
- * roi_sample.c - which RoIs the heads are trained on (Ren et al. 2015, Girshick 2015, 2.3; paper.md
- * 5), and what they lose. The true boxes are proposals too, or a net that finds nothing yet would
- * have no object to learn from.
+ * roi_sample.c - which RoIs the heads are trained on (Ren et al. 2015, Girshick 2015, 2.3;
+ * docs/mask-rcnn.md), and what they lose. The true boxes are proposals too, or a net that finds
+ * nothing yet would have no object to learn from.
  */
 #include "base/rng.h"
 #include "box.h"

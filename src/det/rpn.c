@@ -1,6 +1,6 @@
 /*
  * rpn.c - which anchors the region proposal network is trained on, towards what, and what they lose
- * (Ren et al. 2015, 3.1.2 and 3.1.3; paper.md 5).
+ * (Ren et al. 2015, 3.1.2 and 3.1.3; docs/mask-rcnn.md).
  *
  * An anchor is for the truth that it overlaps most: an object from fg_iou on, background under
  * bg_iou, neither between. So that no truth goes without, the anchors with the largest overlap that

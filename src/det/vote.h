@@ -1,7 +1,7 @@
 /*
  * vote.h - makes one list of what several looks at a picture found: boxes of one class that mean
  * the same object become their mean, weighted by score (box voting, Gidaris and Komodakis 2015), in
- * the form of RefineDet's tester (paper.md 4.3).
+ * the form of RefineDet's tester (docs/evaluation.md).
  */
 #ifndef VOV_VOTE_H
 #define VOV_VOTE_H

@@ -74,7 +74,7 @@ enum vov_status multibox_priors(struct builder *b, const struct multibox_levels 
                                 struct multibox_desc *d, struct err *err);
 
 /* `values` numbers for each prior by a convolution on each level: with bias, or a batch norm
- * instead. Weights start by Xavier's uniform rule (paper.md 4.4). */
+ * instead. Weights start by Xavier's uniform rule (docs/refinedet.md). */
 struct predictor {
     const char *what; /* "conf" */
     int values, size;

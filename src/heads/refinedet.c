@@ -1,8 +1,8 @@
 /*
- * refinedet.c - [refinedet]: the head of RefineDet (Zhang et al. 2018; paper.md 4). The anchor
- * refinement module (ARM) looks at the backbone's levels and tells objects from background; the
- * object detection module (ODM) looks at the transfer connection blocks ([tcb]) of the same levels
- * and classifies the boxes that the ARM refined. All channels are derived.
+ * refinedet.c - [refinedet]: the head of RefineDet (Zhang et al. 2018; docs/refinedet.md). The
+ * anchor refinement module (ARM) looks at the backbone's levels and tells objects from background;
+ * the object detection module (ODM) looks at the transfer connection blocks ([tcb]) of the same
+ * levels and classifies the boxes that the ARM refined. All channels are derived.
  */
 #include "blocks/net.h"
 #include "multibox_head.h"

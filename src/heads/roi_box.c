@@ -1,9 +1,9 @@
 /*
- * roi_box.c - [roi_box]: what a region holds, and where exactly (Girshick 2015; paper.md 5). Two
- * connected layers as in Faster R-CNN, or some convolutions and one connected layer as in the paper
- * of group norm; then the classes, and a box for each. After training the best boxes are thinned
- * out in the graph, so that masks can be drawn of them there. Without [roi_mask] it is Faster
- * R-CNN.
+ * roi_box.c - [roi_box]: what a region holds, and where exactly (Girshick 2015; docs/mask-rcnn.md).
+ * Two connected layers as in Faster R-CNN, or some convolutions and one connected layer as in the
+ * paper of group norm; then the classes, and a box for each. After training the best boxes are
+ * thinned out in the graph, so that masks can be drawn of them there. Without [roi_mask] it is
+ * Faster R-CNN.
  */
 #include "blocks/net.h"
 #include "ops/ops.h"

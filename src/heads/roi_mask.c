@@ -1,7 +1,8 @@
 /*
- * roi_mask.c - [roi_mask]: the masks of Mask R-CNN (He et al. 2017, 3; paper.md 5). Convolutions, a
- * transposed one that doubles, and a mask for each class, of which that of the region's counts. In
- * training it sees the regions that are objects, afterwards what [roi_box] found.
+ * roi_mask.c - [roi_mask]: the masks of Mask R-CNN (He et al. 2017, 3; docs/mask-rcnn.md).
+ * Convolutions, a transposed one that doubles, and a mask for each class, of which that of the
+ * region's counts. In training it sees the regions that are objects, afterwards what [roi_box]
+ * found.
  */
 #include "blocks/net.h"
 #include "ops/ops.h"

@@ -1,7 +1,8 @@
 /*
- * rpn.c - [rpn]: the region proposal network (Ren et al. 2015; paper.md 5). One small net, the same
- * for all levels, says of each anchor whether it holds an object and where; its best boxes are the
- * proposals. In training some of these, and of the true boxes, are drawn for the heads to learn.
+ * rpn.c - [rpn]: the region proposal network (Ren et al. 2015; docs/mask-rcnn.md). One small net,
+ * the same for all levels, says of each anchor whether it holds an object and where; its best boxes
+ * are the proposals. In training some of these, and of the true boxes, are drawn for the heads to
+ * learn.
  */
 #include "blocks/net.h"
 #include "det/prior.h"
@@ -111,7 +112,7 @@ static enum vov_status find_levels(const struct builder *b, const struct rpn_key
     return VOV_OK;
 }
 
-/* The anchors of one cell: of one area but for rounding (paper.md 5). */
+/* The anchors of one cell: of one area but for rounding (docs/mask-rcnn.md). */
 static void set_shapes(const struct rpn_keys *k, double size, double stride,
                        struct prior_shape *out)
 {

@@ -1,6 +1,6 @@
 /*
  * ssd.c - [ssd]: the head of SSD (Liu et al. 2016) as DSOD, MobileNet-SSD and Pelee use it
- * (paper.md 4.6, 6): on each level priors of two square sizes and of ratios 2 and 3, a convolution
+ * (docs/ssd.md): on each level priors of two square sizes and of ratios 2 and 3, a convolution
  * for their boxes and one for their classes. Priors of a cell come in SSD's order: the square, the
  * one between this size and the next, 2:1, 1:2, 3:1, 1:3.
  */

@@ -1,6 +1,6 @@
 /*
  * connections.h - how much each layer of a block makes of the layers before it: the heat map of
- * DenseNet (Huang et al. 2017, Fig. 5) and VoVNet (Lee et al. 2019, Fig. 2; paper.md 2). For a
+ * DenseNet (Huang et al. 2017, Fig. 5) and VoVNet (Lee et al. 2019, Fig. 2). For a
  * convolution and one of the outputs that its input joins, the mean absolute weight between them.
  */
 #ifndef VOV_CONNECTIONS_H

@@ -1,5 +1,5 @@
 /*
- * multibox.c - SSD's MultiBox loss with RefineDet's additions (paper.md 4.2): matching, hard
+ * multibox.c - SSD's MultiBox loss with RefineDet's additions (docs/refinedet.md): matching, hard
  * negatives, and both losses in one node. See det/multibox.h.
  */
 #include "util.h"

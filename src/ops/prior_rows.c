@@ -1,6 +1,6 @@
 /*
  * prior_rows.c - the predictions of all levels as one list: a row of k numbers for each prior, in
- * the order level, row, column, anchor (paper.md 4.1, "permuted NHWC, flattened, concatenated").
+ * the order level, row, column, anchor (docs/refinedet.md).
  */
 #include "util.h"
 

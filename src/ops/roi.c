@@ -1,6 +1,6 @@
 /*
  * roi.c - regions between the heads of a two-stage detector: those to learn from, what their
- * classes and boxes lose, and what they become (det/roi.h; Ren et al. 2015, paper.md 5).
+ * classes and boxes lose, and what they become (det/roi.h; Ren et al. 2015, docs/mask-rcnn.md).
  */
 #include "util.h"
 

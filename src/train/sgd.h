@@ -1,6 +1,6 @@
 /*
  * sgd.h - stochastic gradient descent with momentum over the parameter block. Weight decay acts on
- * weights only, never on biases and norms (paper.md 4.4); biases may have a rate of their own.
+ * weights only, never on biases and norms (docs/training.md); biases may have a rate of their own.
  */
 #ifndef VOV_SGD_H
 #define VOV_SGD_H

@@ -86,7 +86,7 @@ START_TEST(plain_nets_of_the_paper)
 }
 END_TEST
 
-/* The largest anchor of a cell in the middle, by hand: paper.md 5. */
+/* The largest anchor of a cell in the middle, by hand: docs/mask-rcnn.md. */
 START_TEST(anchors_of_the_paper)
 {
     const struct model_options opt = {.keep_norms = true};

@@ -43,7 +43,8 @@ START_TEST(lists)
 }
 END_TEST
 
-/* The published tester's (paper.md 4.3): which boxes the enlarged and the shrunk pictures give. */
+/* The published tester's (docs/evaluation.md): which boxes the enlarged and the shrunk pictures
+ * give. */
 START_TEST(recipe)
 {
     const int sides[] = {512, 512, 384, 256, 384, 640, 768, 896, 1024, 1152};
