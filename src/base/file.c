@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { CHUNK = 65536 };
@@ -336,6 +337,16 @@ bool file_is_dir(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+size_t file_room(const char *dir)
+{
+    struct statvfs st;
+    if (statvfs(dir, &st) != 0 || st.f_blocks == 0) { /* some file systems do not count */
+        return SIZE_MAX;
+    }
+    const size_t block = st.f_frsize;
+    return block > 0 && st.f_bavail < SIZE_MAX / block ? st.f_bavail * block : SIZE_MAX;
 }
 
 enum vov_status file_lock(const char *dir, DIR **lock, struct err *err)

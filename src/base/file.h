@@ -50,6 +50,8 @@ enum vov_status file_write(const char *path, const void *bytes, size_t n, struct
 /* Whether a file could be written there, for results that take long to make. NULL is fine. */
 enum vov_status file_try(const char *path, struct err *err);
 
+size_t file_room(const char *dir); /* bytes that its disk still takes; SIZE_MAX: not known */
+
 enum vov_status file_mkdirs(const char *path, struct err *err); /* mkdir -p */
 bool file_same(const char *a, const char *b);                   /* both are there, and one file */
 bool file_exists(const char *path);

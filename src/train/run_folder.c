@@ -177,10 +177,27 @@ enum vov_status run_folder_open(struct trainer *t, struct err *err)
     return VOV_OK;
 }
 
+/* The last, the best and the one that is being written are there at once. */
+static enum vov_status check_room(const struct trainer *t, struct err *err)
+{
+    const struct params *p = &t->model->exec.params;
+    const size_t numbers = p->count + p->n_learn + (p->avg != NULL ? p->count : 0);
+    const int files = 3 - file_exists(t->last_path) - file_exists(t->best_path);
+    const size_t need = (size_t)files * numbers * sizeof(real), room = file_room(t->opt->out);
+    if (need <= room) {
+        return VOV_OK;
+    }
+    return err_set(err, VOV_EIO,
+                   "%s: its disk has room for %.1f MB, and the run needs %.1f MB: for "
+                   "last.safetensors, best.safetensors and the one that is being written",
+                   t->opt->out, (double)room / 1e6, (double)need / 1e6);
+}
+
 enum vov_status run_folder_prove(struct trainer *t, struct err *err)
 {
     struct safetensors st;
     struct run_state s;
+    TRY(check_room(t, err));
     TRY(checkpoint_write(t->last_path, t->model, &t->state, err));
     TRY(safetensors_read(t->last_path, &st, err));
     const enum vov_status status = checkpoint_state(&st, t->last_path, &s, err);

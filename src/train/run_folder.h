@@ -18,7 +18,8 @@ bool run_folder_begun(const char *out);
  * run. */
 enum vov_status run_folder_open(struct trainer *t, struct err *err);
 
-/* Writes last.safetensors and reads it back. */
+/* Whether the disk has room for the run's checkpoints; writes last.safetensors and reads it back.
+ */
 enum vov_status run_folder_prove(struct trainer *t, struct err *err);
 
 #endif
