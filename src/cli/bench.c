@@ -194,8 +194,12 @@ static enum vov_status prepare(struct bench *b, struct err *err)
         return err_nomem(err, n * sizeof *b->cases);
     }
     TRY(bench_report_open(&b->report, (int)n, err));
+    if (uses_stdout(o->json) && uses_stdout(o->csv)) {
+        return err_set(err, VOV_EARG, "--json and --csv cannot both be on standard output");
+    }
     TRY(uses_stdout(o->json) ? VOV_OK : cli_try_output(b->cli, o->json, err));
     TRY(uses_stdout(o->csv) ? VOV_OK : cli_try_output(b->cli, o->csv, err));
+    TRY(cli_try_output(b->cli, o->plot, err));
     if (o->against != NULL) {
         TRY(bench_against_open(&b->against, o->against, o->force, err));
     }

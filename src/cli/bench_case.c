@@ -42,7 +42,6 @@ static enum vov_status draw_picture(int i, struct buf *jpeg, struct err *err)
     struct scene scene = {0};
     struct image img = {0};
     TRY(drawn_classes(NULL, &opt, err));
-    opt.size = JPEG_SCENE;
     enum vov_status status = scene_draw(&opt, &r, &scene, err);
     if (status == VOV_OK) {
         status = crop(&scene.img, &img, err);

@@ -50,7 +50,11 @@ static void put_line(struct buf *b, const struct bench_result *r)
     put_int(b, r->cost.mac);
     put_int(b, 4 * r->cost.outputs);
     put_int(b, (int64_t)bench_peak_bytes(r));
-    put_real(b, r->resident_bytes > 0 ? (double)r->resident_bytes : (double)NAN);
+    if (r->resident_bytes > 0) {
+        put_int(b, (int64_t)r->resident_bytes);
+    } else {
+        buf_puts(b, ",");
+    }
     put_int(b, t->n);
     const double times[] = {t->p50, t->median.lo, t->median.hi, t->p90,
                             t->p95, t->p99,       t->min,       t->mean};

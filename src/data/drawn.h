@@ -30,8 +30,8 @@ struct drawn_counts {
 enum vov_status drawn_write(const char *dir, const struct drawn_options *opt,
                             struct drawn_counts *counts, struct err *err);
 
-/* Class names, separated by commas, or a number of classes; false with an error when one is unknown
- * or given twice. NULL gives the default four. */
+/* Class names, separated by commas, or a number of classes; VOV_EARG when one is unknown or given
+ * twice. NULL gives the default four. */
 enum vov_status drawn_classes(const char *names, struct scene_options *opt, struct err *err);
 
 #endif

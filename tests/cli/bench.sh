@@ -167,4 +167,7 @@ run 3 /no/such.cfg
 run 2 $osa --batch 0
 run 2 $osa --size 0x3
 run 1 $osa --json "$t/no/folder/x.json"
+run 1 $osa --plot "$t/no/folder/x"
+! grep -q 'round 1' "$t/err" || fail "a folder that is missing is found after measuring"
+run 2 $osa --json - --csv -
 run 4 $osa --weights "$t/one.json"
