@@ -4,6 +4,7 @@
 #include "backend/plugin.h"
 #include "base/json.h"
 #include "commands.h"
+#include "cpu/blas.h"
 #include "cpu/isa.h"
 #include "meter/energy.h"
 #include "meter/machine.h"
@@ -26,6 +27,7 @@ struct findings {
     struct machine machine;
     struct isa isa[MAX_ISAS];
     int n_isas;
+    bool openblas;
     struct gpu_report gpus;
     struct err no_gpu; /* code VOV_OK: there are some */
     struct energy *energy;
@@ -38,6 +40,7 @@ static enum vov_status examine(struct findings *f, struct err *err)
     f->mhz = machine_mhz();
     f->temperature = machine_temperature();
     f->n_isas = isa_list(f->isa);
+    f->openblas = blas_open(&(struct blas){0});
     plugin_report(&f->gpus, &f->no_gpu);
     const struct energy_options opt = {.gpu = f->gpus.n > 0,
                                        .pci = f->gpus.n > 0 ? f->gpus.gpu[0].pci : NULL};
@@ -91,8 +94,9 @@ static void put_cpu_text(const struct findings *f, struct buf *b)
                    f->isa[i].runs ? "" : " (not on this cpu)");
     }
     buf_puts(b, "; the first that runs is used\n");
-    put_line(b, "blas");
-    buf_puts(b, "none needed: matrix products have kernels of their own\n");
+    put_line(b, "openblas");
+    buf_puts(b, f->openblas ? "there; for products where it is faster\n"
+                            : "not there (libopenblas.so.0): all products have kernels here\n");
     put_line(b, "memory");
     buf_printf(b, "%.1f GB\n", (double)m->memory_bytes / 1e9);
 }
@@ -204,7 +208,8 @@ static void put_cpu_json(const struct findings *f, struct buf *b)
         put_text(b, "isa", f->isa[i].name);
         buf_printf(b, ", \"runs\": %s}", f->isa[i].runs ? "true" : "false");
     }
-    buf_printf(b, "]}, \"blas\": \"own\", \"memory_bytes\": %zu", m->memory_bytes);
+    buf_printf(b, "]}, \"openblas\": %s, \"memory_bytes\": %zu", f->openblas ? "true" : "false",
+               m->memory_bytes);
 }
 
 static void put_gpu_json(const struct findings *f, struct buf *b)

@@ -62,8 +62,9 @@ grep -q 'must be of one kind' "$dir/err" || fail "$(cat "$dir/err")"
 # What there is, for people and for programs.
 ./vov doctor >"$dir/text"
 grep -q '^cpu  *.* threads' "$dir/text" || fail "doctor: $(cat "$dir/text")"
+grep -Eq '^openblas  *(there|not there)' "$dir/text" || fail "doctor: $(cat "$dir/text")"
 grep -Eq '^cuda  *(not available: |runtime )' "$dir/text" || fail "doctor: $(cat "$dir/text")"
 ./vov doctor --json >"$dir/json"
-for key in program os cpu kernels blas memory_bytes cuda driver cudnn devices energy; do
+for key in program os cpu kernels openblas memory_bytes cuda driver cudnn devices energy; do
     grep -q "\"$key\": " "$dir/json" || fail "doctor --json has no $key: $(cat "$dir/json")"
 done
