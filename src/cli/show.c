@@ -322,11 +322,11 @@ static int show_run(const struct cli *cli, const void *options)
 
 #define AT(field) offsetof(struct show_options, field)
 static const struct cli_option show_table[] = {
-    {"json", 0, OPT_FLAG, AT(json), NULL, 0, 0, "print one JSON object"},
+    {"json", 'j', OPT_FLAG, AT(json), NULL, 0, 0, "print one JSON object"},
     {"memory", 0, OPT_FLAG, AT(memory), NULL, 0, 0, "list every buffer of the plans, too"},
-    {"set", 0, OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0,
+    {"set", 's', OPT_TEXTS, AT(set), "SECTION.KEY=VALUE", 0, 0,
      "change a key of the sections of that type or name"},
-    {"batch", 0, OPT_INT, AT(batch), "N", 1, 65536, "pictures that the plans are for (1)"},
+    {"batch", 'b', OPT_INT, AT(batch), "N", 1, 65536, "pictures that the plans are for (1)"},
     {"size", 0, OPT_SIZE, AT(size), "WxH", 0, 0, "another size of input"},
     {0},
 };
