@@ -57,6 +57,11 @@ void cli_print(FILE *out, const char *fmt, ...)
 
 enum vov_status cli_try_output(const struct cli *cli, const char *path, struct err *err)
 {
+    if (path != NULL && strcmp(path, "-") == 0) {
+        return err_set(err, VOV_EARG,
+                       "\"-\" is no name for a file; /dev/stdout with -q is standard "
+                       "output");
+    }
     for (int i = 0; path != NULL && i < cli->n_operands; i++) {
         if (file_same(path, cli->operand[i])) {
             return err_set(err, VOV_EARG,

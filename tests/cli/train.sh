@@ -103,6 +103,9 @@ fi
 # Fine-tuning says what it took.
 expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"
 said 'taken from'
+expect 2 ./vov detect $cfg "$t/run/last.safetensors" "$t/set/images/val" --json -
+said 'no name for a file'
+[ ! -e ./- ] || fail "a file called -"
 expect 0 ./vov train $cfg "$data" --out "$t/again" --epochs 1 --resume --weights "$t/run/last.safetensors"
 said 'taken from'
 cmp "$t/fine/last.safetensors" "$t/again/last.safetensors" || fail "--resume left --weights out"
