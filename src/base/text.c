@@ -130,7 +130,7 @@ const char *text_nearest(const char *s, const void *words, int n, size_t stride)
         return NULL;
     }
     const char *best = NULL;
-    int least_edits = len < 3 ? 1 : (int)len / 3 + 1;
+    int least_edits = len < 4 ? 1 : (int)len / 3 + 1;
     for (int i = 0; i < n; i++) {
         const char *word;
         memcpy(&word, (const char *)words + (size_t)i * stride, sizeof word);

@@ -70,6 +70,7 @@ START_TEST(nearest)
     ck_assert_ptr_null(guess("quantum"));
     ck_assert_ptr_null(guess(""));
     ck_assert_ptr_null(guess("x"));
+    ck_assert_ptr_null(guess("die"));
     char longer[300];
     memset(longer, 'a', sizeof longer);
     longer[299] = '\0';
