@@ -1,6 +1,6 @@
 /*
- * labels.c - pictures with a class each: folders of classes, and CIFAR-10's binary files (paper.md
- * 2; the form is that of Krizhevsky 2009).
+ * labels.c - pictures with a class each: folders of classes, and CIFAR-10's binary files
+ * (Krizhevsky 2009).
  */
 #include "dataset.h"
 #include "image.h"
@@ -95,9 +95,11 @@ static enum vov_status read_folder(struct dataset *d, const struct log *log, str
     }
     file_list_free(names, n);
     if (status == VOV_OK && d->n == 0) {
-        return err_set(err, VOV_EFORMAT,
-                       "%s: no pictures; expected a folder of JPEG or PNG files for each class",
-                       d->path);
+        return err_set(
+            err, VOV_EFORMAT,
+            "%s: no pictures; expected a folder of JPEG or PNG files for each class, or, "
+            "of boxes, the .data or .json file instead of its folder",
+            d->path);
     }
     return status;
 }
