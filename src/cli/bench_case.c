@@ -126,17 +126,6 @@ static void fill_truth(real *truth, const struct tensor *t, int classes)
     }
 }
 
-static enum vov_status load_weights(struct model *m, const char *path, struct err *err)
-{
-    struct safetensors st;
-    struct params *p = &m->exec.params;
-    TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
-    const enum vov_status status = weights_load(&file, p, p->val, NULL, err);
-    safetensors_free(&st);
-    return status;
-}
-
 /* Objects that fill their boxes. */
 static enum vov_status fill_masks(struct bench_case *c, struct err *err)
 {
@@ -153,7 +142,7 @@ static enum vov_status start_training(struct bench_case *c, struct err *err)
     struct model *m = &c->training;
     TRY(model_start(m, c->plan->be, SEED, err));
     if (c->plan->weights != NULL) {
-        TRY(load_weights(m, c->plan->weights, err));
+        TRY(weights_read(c->plan->weights, &m->exec.params, err));
     }
     TRY(sgd_open(&c->sgd, &m->exec.params, &m->net, err));
     exec_set_gain(&m->exec, loss_scale_first(&m->net).value);

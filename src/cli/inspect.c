@@ -202,23 +202,11 @@ static enum vov_status show_connections(const struct cli *cli, const struct insp
     return status;
 }
 
-static enum vov_status load(struct model *m, const char *path, struct err *err)
-{
-    struct params *p = &m->exec.params;
-    struct safetensors st;
-
-    TRY(safetensors_read(path, &st, err));
-    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
-    const enum vov_status status = weights_load(&file, p, p->val, NULL, err);
-    safetensors_free(&st);
-    return status;
-}
-
 static enum vov_status inspect(const struct cli *cli, const struct inspect_options *o,
                                struct model *m, struct backend *be, struct err *err)
 {
     TRY(model_start(m, be, 1, err));
-    TRY(load(m, cli->operand[1], err));
+    TRY(weights_read(cli->operand[1], &m->exec.params, err));
     return o->connections ? show_connections(cli, o, m, err) : print_tensors(m, o->json, err);
 }
 

@@ -272,6 +272,17 @@ enum vov_status weights_load(const struct weights_file *f, struct params *p, rea
     return copy_all(f, p, which, n, err);
 }
 
+enum vov_status weights_read(const char *path, struct params *p, struct err *err)
+{
+    struct safetensors st;
+
+    TRY(safetensors_read(path, &st, err));
+    const struct weights_file file = {.st = &st, .path = path, .prefix = ""};
+    const enum vov_status status = weights_load(&file, p, p->val, NULL, err);
+    safetensors_free(&st);
+    return status;
+}
+
 static void get_numbers(const void *user, const struct st_source *s, real *out)
 {
     const struct params *p = user;

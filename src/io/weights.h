@@ -34,6 +34,9 @@ struct weights_file {
 enum vov_status weights_load(const struct weights_file *f, struct params *p, real *which,
                              struct weights_report *report, struct err *err);
 
+/* The values from the file of that name, which must have all of them and nothing else. */
+enum vov_status weights_read(const char *path, struct params *p, struct err *err);
+
 /* Describes parameter t as a tensor to write under `name`: its result (params_result), or its
  * momentum or its value where the name begins with WEIGHTS_MOMENTUM or WEIGHTS_UNAVERAGED. The name
  * is borrowed. */
