@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/usage.h"
 #include "data/drawn.h"
 #include "train/loss_scale.h"
 
@@ -363,8 +364,8 @@ static enum vov_status first_run(struct bench_case *c, struct err *err)
 enum vov_status bench_case_open(struct bench_case *c, struct bench_plan *p, const char *config,
                                 struct err_list *errs)
 {
-    const size_t before = clock_now_bytes();
-    const bool measured = clock_peak_reset() && before != SIZE_MAX;
+    const size_t before = usage_now_bytes();
+    const bool measured = usage_peak_reset() && before != SIZE_MAX;
     struct err err = {0};
     *c = (struct bench_case){.plan = p};
     TRY(build_costs(c, config, errs));
@@ -372,7 +373,7 @@ enum vov_status bench_case_open(struct bench_case *c, struct bench_plan *p, cons
     if (first_run(c, &err) != VOV_OK) {
         return err_list_add(errs, &err);
     }
-    const size_t peak = clock_peak_bytes();
+    const size_t peak = usage_peak_bytes();
     c->resident_bytes = measured && peak > before ? peak - before : 0;
     return VOV_OK;
 }

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/usage.h"
 #include "commands.h"
 #include "data/check.h"
 #include "data/drawn.h"
@@ -219,7 +220,7 @@ static int all(const struct demo *d)
     if (code == 0) {
         printf(
             "\ndone in %.0f s, with at most %.0f MB of memory. Your own data (docs/training.md):\n",
-            clock_now() - d->start, (double)clock_peak_bytes() / 1e6);
+            clock_now() - d->start, (double)usage_peak_bytes() / 1e6);
         printf("vov train cfg/detect/bccd.cfg my.data --set net.classes=N\n");
     }
     return code;

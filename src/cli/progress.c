@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/usage.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static void put_line(struct progress *p, const struct trainer *t, struct buf *b)
     } else {
         buf_puts(b, "?");
     }
-    buf_printf(b, "  %.0f MB", (double)clock_peak_bytes() / 1e6);
+    buf_printf(b, "  %.0f MB", (double)usage_peak_bytes() / 1e6);
 }
 
 static void print(struct progress *p, const struct trainer *t)

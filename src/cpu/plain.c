@@ -3,8 +3,8 @@
  */
 #include "plain.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
+#include "base/usage.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void plain_discard(struct backend *be, void *p, size_t bytes)
 static size_t plain_free_bytes(struct backend *be)
 {
     (void)be;
-    return clock_memory_bytes();
+    return usage_left_bytes();
 }
 
 static size_t image_count(struct view v)

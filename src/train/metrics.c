@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/usage.h"
 
 #include <math.h>
 #include <string.h>
@@ -98,7 +99,7 @@ static enum vov_status step(void *user, struct trainer *t, struct err *err)
         put(&b, "loss_scale", t->state.scale.value);
     }
     put(&b, "images_per_second", images / fmax(now - m->time, 1e-9));
-    buf_printf(&b, ",\"memory_bytes\":%zu,\"skipped\":%ld}\n", clock_peak_bytes(), t->skipped);
+    buf_printf(&b, ",\"memory_bytes\":%zu,\"skipped\":%ld}\n", usage_peak_bytes(), t->skipped);
     m->time = now;
     m->at = t->state.iteration;
     const enum vov_status status = put_line(m, &b, err);

@@ -3,9 +3,9 @@
  * evaluation counts, masks of another size than their picture, how many warnings there are, and
  * where pictures are looked for.
  */
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/usage.h"
 #include "data/dataset.h"
 #include "run.h"
 
@@ -306,14 +306,14 @@ static size_t put_many(const char *path)
 static size_t growth(const char *path, enum masks masks)
 {
     const struct dataset_options opt = {.masks = masks};
-    const size_t before = clock_peak_bytes();
+    const size_t before = usage_peak_bytes();
     struct dataset d;
     struct err err = {0};
 
     ck_assert_msg(coco_read(path, &opt, &d, &err) == VOV_OK, "%s", err.msg);
     ck_assert_int_eq(d.n_truth, MANY);
     dataset_free(&d);
-    return clock_peak_bytes() - before;
+    return usage_peak_bytes() - before;
 }
 
 /* Memory goes with what is kept: under 320 bytes for an annotation, whatever its

@@ -4,11 +4,11 @@
  * from the formula, with all instruction sets to the bit; and pictures that Darknet resized are met
  * by Darknet's own formula over our pixels. The references are left out where ../shared is missing.
  */
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/usage.h"
 #include "data/resample.h"
 #include "run.h"
 
@@ -457,7 +457,7 @@ START_TEST(memory_is_for_what_is_there)
         0x89, 'P',  'N',  'G',  '\r', '\n', 0x1a, '\n', 0,    0,   0,   13,  'I', 'H',
         'D',  'R',  0,    0,    0,    8,    0,    0,    0,    8,   8,   0,   0,   0,
         0,    0xe1, 0x64, 0xe1, 0x57, 0x7f, 0xff, 0xff, 0xff, 't', 'E', 'X', 't', 'x'};
-    const size_t before = clock_peak_bytes();
+    const size_t before = usage_peak_bytes();
     struct image img;
     struct err err = {0};
     int w, h;
@@ -471,7 +471,7 @@ START_TEST(memory_is_for_what_is_there)
     ck_assert_int_eq(file_write(path, png, sizeof png, NULL), VOV_OK);
     ck_assert_int_eq(image_size(path, &w, &h, NULL), VOV_EFORMAT);
     unlink(path);
-    ck_assert_uint_lt(clock_peak_bytes() - before, 256u << 20);
+    ck_assert_uint_lt(usage_peak_bytes() - before, 256u << 20);
 }
 END_TEST
 

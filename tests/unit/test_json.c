@@ -3,8 +3,8 @@
  * around the window; hostile input; and writing.
  */
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/usage.h"
 #include "run.h"
 
 #include <cjson/cJSON.h>
@@ -316,11 +316,11 @@ START_TEST(memory_is_that_of_one_item)
     fputs("]}", f);
     ck_assert_int_gt(ftell(f), 20000000);
     ck_assert_int_eq(fclose(f), 0);
-    const size_t before = clock_peak_bytes();
+    const size_t before = usage_peak_bytes();
     ck_assert_int_eq(json_stream_file(path, &s, NULL), VOV_OK);
     ck_assert_int_eq(items, 20000);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    ck_assert_uint_lt(clock_peak_bytes() - before, 4u << 20); /* sanitizers keep what is freed */
+    ck_assert_uint_lt(usage_peak_bytes() - before, 4u << 20); /* sanitizers keep what is freed */
 #else
     (void)before;
 #endif
