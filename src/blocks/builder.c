@@ -27,8 +27,8 @@ const struct src_loc *builder_at(const struct builder *b, const char *key)
     return k != NULL ? &k->value_at : &b->section->at;
 }
 
-enum vov_status builder_find(const struct builder *b, const char *name, struct tensor **t,
-                             struct err *err)
+static enum vov_status find_output(const struct builder *b, const char *name, struct tensor **t,
+                                   struct err *err)
 {
     const char *near;
 
@@ -79,7 +79,7 @@ enum vov_status builder_ref(const struct builder *b, const char *text, struct te
 
         return builder_layer(b, number < -1000000 || number > 1000000 ? far : (int)number, t, err);
     }
-    return builder_find(b, text, t, err);
+    return find_output(b, text, t, err);
 }
 
 enum vov_status build_op(struct builder *b, const struct brick *brick, struct tensor *const *x,

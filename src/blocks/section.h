@@ -51,13 +51,9 @@ struct common_keys {
 };
 extern const struct key_spec common_key_table[];
 
-/* Outputs by name, for `name = stage3` and later `from = stage3, stage4`. Not found: an error with
- * the nearest name. */
-enum vov_status builder_find(const struct builder *b, const char *name, struct tensor **t,
-                             struct err *err);
-
-/* The same, where text may also be a layer number as Darknet counts: from 0, or back when it is
- * negative (-1: the section before). */
+/* Outputs by name, for `name = stage3` and later `from = stage3, stage4`, or by layer number as
+ * Darknet counts: from 0, or back when it is negative (-1: the section before). Not found: an error
+ * with the nearest name. */
 enum vov_status builder_ref(const struct builder *b, const char *text, struct tensor **t,
                             struct err *err);
 enum vov_status builder_layer(const struct builder *b, int number, struct tensor **t,
@@ -140,16 +136,6 @@ struct residual_block {
 };
 enum vov_status build_residual(struct builder *b, const char *name, const struct residual_block *r,
                                struct tensor *x, struct tensor **y, struct err *err);
-
-/* RefineDet's transfer connection block (docs/refinedet.md). top: the block of the next coarser
- * level, half as large, or NULL for the coarsest. */
-struct tcb_block {
-    int channels;
-    double init; /* deviation of the weights at the start; 0: He's */
-    struct tensor *top;
-};
-enum vov_status build_tcb(struct builder *b, const char *name, const struct tcb_block *t,
-                          struct tensor *x, struct tensor **y, struct err *err);
 
 /* How a weight starts: normal with this deviation; 0: the op's own way, He's. */
 static inline struct param_init init_normal(double deviation)

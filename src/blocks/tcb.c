@@ -8,8 +8,6 @@
 #include "net.h"
 #include "ops/ops.h"
 
-#include <stdio.h>
-
 struct tcb_keys {
     int channels;
     const char *top;
@@ -26,22 +24,6 @@ static const struct key_spec tcb_table[] = {
     {0},
 };
 #undef AT
-
-struct tcb_names {
-    char conv1[64], conv2[64], up[64], norm[64], add[64], out[64];
-};
-
-static void tcb_name_all(struct tcb_names *s, const char *name)
-{
-    const char *const dash = name[0] != '\0' ? "/" : "";
-
-    snprintf(s->conv1, sizeof s->conv1, "%s%sconv1", name, dash);
-    snprintf(s->conv2, sizeof s->conv2, "%s%sconv2", name, dash);
-    snprintf(s->up, sizeof s->up, "%s%sup", name, dash);
-    snprintf(s->norm, sizeof s->norm, "%s%sup/norm", name, dash);
-    snprintf(s->add, sizeof s->add, "%s%sadd", name, dash);
-    snprintf(s->out, sizeof s->out, "%s%sout", name, dash);
-}
 
 static int stride_of(const struct node *n)
 {
@@ -100,57 +82,44 @@ static enum vov_status tcb_check(const struct builder *b, const struct tensor *x
 }
 
 /* The coarser block, twice as large: transposed convolution 2x2 by 2, batch norm, no ReLU. */
-static enum vov_status tcb_up(struct builder *b, const struct tcb_names *s,
-                              const struct tcb_block *block, struct tensor **y, struct err *err)
+static enum vov_status tcb_up(struct builder *b, const struct tcb_keys *k, struct tensor *top,
+                              struct tensor **y, struct err *err)
 {
     const struct conv_attr up = {.d = {.kh = 2, .kw = 2, .stride = 2, .dilation = 1, .groups = 1},
-                                 .out_c = block->channels,
-                                 .init = init_normal(block->init)};
-    struct tensor *top = block->top;
+                                 .out_c = k->channels,
+                                 .init = init_normal(k->init)};
 
-    TRY(build_op(b, &(struct brick){&op_deconv, s->up, &up}, &top, 1, y, err));
-    return build_norm(b, s->norm, NORM_BATCH, 0, ACT_LINEAR, *y, y, err);
-}
-
-enum vov_status build_tcb(struct builder *b, const char *name, const struct tcb_block *block,
-                          struct tensor *x, struct tensor **y, struct err *err)
-{
-    const struct conv_block conv = {.out = block->channels,
-                                    .size = 3,
-                                    .stride = 1,
-                                    .pad = PAD_SAME,
-                                    .norm = NORM_BATCH,
-                                    .act = ACT_RELU,
-                                    .init = init_normal(block->init)};
-    struct conv_block before_sum = conv;
-    struct tensor *t = x, *up = NULL;
-    struct tcb_names s;
-
-    if (block->top != NULL) {
-        TRY(tcb_check(b, x, block->top, err));
-        before_sum.act = ACT_LINEAR;
-    }
-    tcb_name_all(&s, name);
-    TRY(build_conv(b, s.conv1, &conv, t, &t, err));
-    TRY(build_conv(b, s.conv2, &before_sum, t, &t, err));
-    if (block->top != NULL) {
-        TRY(tcb_up(b, &s, block, &up, err));
-        TRY(build_add(b, s.add, ACT_RELU, t, up, &t, err));
-    }
-    return build_conv(b, s.out, &conv, t, y, err);
+    TRY(build_op(b, &(struct brick){&op_deconv, "up", &up}, &top, 1, y, err));
+    return build_norm(b, "up/norm", NORM_BATCH, 0, ACT_LINEAR, *y, y, err);
 }
 
 static enum vov_status tcb_build(struct builder *b, const void *keys, struct err *err)
 {
     const struct tcb_keys *k = keys;
-    struct tcb_block block = {.channels = k->channels, .init = k->init};
+    const struct conv_block conv = {.out = k->channels,
+                                    .size = 3,
+                                    .stride = 1,
+                                    .pad = PAD_SAME,
+                                    .norm = NORM_BATCH,
+                                    .act = ACT_RELU,
+                                    .init = init_normal(k->init)};
+    struct conv_block before_sum = conv;
+    struct tensor *top = NULL, *t = b->cur, *up = NULL;
 
     if (k->top != NULL) {
-        if (builder_ref(b, k->top, &block.top, err) != VOV_OK) {
+        if (builder_ref(b, k->top, &top, err) != VOV_OK) {
             return err_locate(err, builder_at(b, "top"), NULL);
         }
+        TRY(tcb_check(b, t, top, err));
+        before_sum.act = ACT_LINEAR;
     }
-    return build_tcb(b, "", &block, b->cur, &b->cur, err);
+    TRY(build_conv(b, "conv1", &conv, t, &t, err));
+    TRY(build_conv(b, "conv2", &before_sum, t, &t, err));
+    if (top != NULL) {
+        TRY(tcb_up(b, k, top, &up, err));
+        TRY(build_add(b, "add", ACT_RELU, t, up, &t, err));
+    }
+    return build_conv(b, "out", &conv, t, &b->cur, err);
 }
 
 const struct section_type section_tcb = {

@@ -192,7 +192,7 @@ static double rate(double amount, double seconds)
     return amount > 0 && seconds > 0 ? 1e-9 * amount / seconds : (double)NAN;
 }
 
-void bench_write_layers(const struct bench_result *r, struct buf *b)
+static void write_layers(const struct bench_result *r, struct buf *b)
 {
     struct table t;
     table_open(&t, r->training ? "layer,type,output,algorithm,MAC k,forward ms,GFLOP/s,GB/s,"
@@ -227,7 +227,7 @@ void bench_write_tables(const struct bench_report *report, struct buf *b)
     put_energy(report, b);
     for (int i = 0; i < report->n; i++) {
         if (report->result[i].layer != NULL) {
-            bench_write_layers(&report->result[i], b);
+            write_layers(&report->result[i], b);
         }
     }
     put_warnings(report, b);

@@ -9,7 +9,6 @@
 
 /* Markdown tables, for people. */
 void bench_write_tables(const struct bench_report *report, struct buf *b);
-void bench_write_layers(const struct bench_result *r, struct buf *b);
 
 /* A list of one object for each config; samples: with the time of each run. docs/bench.md has the
  * keys. */

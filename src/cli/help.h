@@ -25,11 +25,6 @@ void help_cli_markdown(struct buf *out);         /* docs/cli.md */
 bool help_man(const char *page, struct buf *out);
 void help_man_list(struct buf *out); /* the files to make, one in each line: "vov-train.1" */
 
-/* "1..8192", ">= 0", "" */
-struct key_spec;
-void help_key_range(const struct key_spec *key, struct buf *out);
-const char *help_key_type(const struct key_spec *key);
-
 /* Words of text, indented, each line at most 80 columns; the first begins at column `at`. */
 void help_wrap(const char *text, int indent, int at, struct buf *out);
 

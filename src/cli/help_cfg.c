@@ -36,7 +36,7 @@ static struct shown section_at(int i)
     return t != NULL ? (struct shown){t->name, t->doc, t->keys, true} : (struct shown){0};
 }
 
-const char *help_key_type(const struct key_spec *key)
+static const char *key_type(const struct key_spec *key)
 {
     switch (key->type) {
     case KEY_INT:
@@ -61,7 +61,7 @@ const char *help_key_type(const struct key_spec *key)
     return "";
 }
 
-void help_key_range(const struct key_spec *key, struct buf *out)
+static void key_range(const struct key_spec *key, struct buf *out)
 {
     if (key->type == KEY_ENUM) {
         buf_puts(out, key->choices);
@@ -83,8 +83,8 @@ static void put_key(const struct key_spec *key, struct buf *out)
     struct buf about = {0};
     struct buf range = {0};
     enum { COLUMN = 22 };
-    help_key_range(key, &range);
-    buf_printf(&about, "%s. %s%s%s; ", key->doc != NULL ? key->doc : "", help_key_type(key),
+    key_range(key, &range);
+    buf_printf(&about, "%s. %s%s%s; ", key->doc != NULL ? key->doc : "", key_type(key),
                range.n > 0 ? ", " : "", range.n > 0 ? range.p : "");
     buf_printf(&about, "%s%s", key->fallback != NULL ? "default: " : "", default_of(key));
     const size_t start = out->n;
@@ -164,10 +164,9 @@ bool help_cfg(const char *section, struct buf *out)
 static void markdown_key(const struct key_spec *k, struct buf *out)
 {
     struct buf range = {0};
-    help_key_range(k, &range);
-    buf_printf(out, "| `%s` | %s%s%s | %s | %s |\n", k->name, help_key_type(k),
-               range.n > 0 ? ": " : "", range.n > 0 ? range.p : "", default_of(k),
-               k->doc != NULL ? k->doc : "");
+    key_range(k, &range);
+    buf_printf(out, "| `%s` | %s%s%s | %s | %s |\n", k->name, key_type(k), range.n > 0 ? ": " : "",
+               range.n > 0 ? range.p : "", default_of(k), k->doc != NULL ? k->doc : "");
     buf_free(&range);
 }
 

@@ -11,6 +11,15 @@
 #include "isa.h"
 #include "plain.h"
 
+static void cpu_close(struct backend *be)
+{
+    struct cpu *c = be->ctx;
+
+    pool_close(c->pool);
+    mem_free(c->gemm_memory);
+    mem_free(c);
+}
+
 static struct cpu *cpu_new(struct err *err)
 {
     struct cpu *c = mem_alloc(1, sizeof *c);
@@ -26,7 +35,8 @@ static struct cpu *cpu_new(struct err *err)
     return c;
 }
 
-void fast_entries(struct backend_ops *ops)
+/* All but OpenBLAS's, and the name. */
+static void fast_entries(struct backend_ops *ops)
 {
     ops->name = "cpu";
     fast_conv_entries(ops);
@@ -87,13 +97,4 @@ enum vov_status cpu_open_isa(const char *name, int threads, struct backend **be,
     }
     *be = &c->be;
     return VOV_OK;
-}
-
-void cpu_close(struct backend *be)
-{
-    struct cpu *c = be->ctx;
-
-    pool_close(c->pool);
-    mem_free(c->gemm_memory);
-    mem_free(c);
 }

@@ -27,6 +27,5 @@ enum vov_status cpu_open(int threads, struct backend **be, struct err *err);
 /* The same with the kernels named, NULL for the best. */
 enum vov_status cpu_open_isa(const char *isa, int threads, struct backend **be, struct err *err);
 enum vov_status cpu_open_plain(struct backend **be, struct err *err);
-void cpu_close(struct backend *be);
 
 #endif

@@ -23,7 +23,4 @@ void fast_peak_entries(struct backend_ops *ops);
 /* Convolutions by OpenBLAS, in place of fast_conv_entries's where they are products. */
 void blas_conv_entries(struct backend_ops *ops);
 
-/* All but OpenBLAS's, and the name. */
-void fast_entries(struct backend_ops *ops);
-
 #endif

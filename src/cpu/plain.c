@@ -111,7 +111,7 @@ static void plain_sync(struct backend *be)
     (void)be;
 }
 
-void plain_memory_entries(struct backend_ops *ops)
+static void plain_memory_entries(struct backend_ops *ops)
 {
     ops->alloc = plain_alloc;
     ops->release = plain_release;

@@ -8,7 +8,6 @@
 
 #include "backend/backend.h"
 
-void plain_memory_entries(struct backend_ops *ops);
 void plain_basic_entries(struct backend_ops *ops);
 void plain_conv_entries(struct backend_ops *ops);
 void plain_norm_entries(struct backend_ops *ops);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool plan_overlap(const struct plan_item *a, const struct plan_item *b)
+/* Whether two items are ever in use at one time. */
+static bool overlap(const struct plan_item *a, const struct plan_item *b)
 {
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 2; k++) {
@@ -62,7 +63,7 @@ static size_t lowest_gap(const struct plan_item *it, const struct plan_item *con
 
     for (int i = 0; i < n && placed[i]->offset < at + it->bytes; i++) {
         const size_t end = placed[i]->offset + aligned(placed[i]->bytes);
-        if (end > at && plan_overlap(it, placed[i])) {
+        if (end > at && overlap(it, placed[i])) {
             at = end;
         }
     }

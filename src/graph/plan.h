@@ -16,7 +16,4 @@ enum vov_status plan_steps(const struct graph *g, bool again, struct plan *plan)
 /* Fills the items' offsets and arena_bytes from their bytes and lives. VOV_OK or VOV_ENOMEM. */
 enum vov_status plan_place(struct plan *plan, bool reuse);
 
-/* Whether two items are ever in use at one time. */
-bool plan_overlap(const struct plan_item *a, const struct plan_item *b);
-
 #endif
