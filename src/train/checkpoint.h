@@ -11,8 +11,6 @@
 #include "loss_scale.h"
 #include "model/model.h"
 
-enum { CHECKPOINT_VERSION = 1 };
-
 /* Where a run is. Random numbers depend on (seed, epoch, position), so that these are all the state
  * that their generators have. */
 struct run_state {
