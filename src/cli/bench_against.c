@@ -210,7 +210,9 @@ enum vov_status bench_against_check(const struct bench_against *a,
     return VOV_OK;
 }
 
-static void put_row(struct table *t, const char *name, const char *what, double then, double now)
+/* lacking: what to say where `now` is NAN. */
+static void put_row(struct table *t, const char *name, const char *what, double then, double now,
+                    const char *lacking)
 {
     if (!(then > 0)) {
         return;
@@ -221,7 +223,7 @@ static void put_row(struct table *t, const char *name, const char *what, double 
     if (isfinite(now)) {
         table_text(t, "%.4g", now);
     } else {
-        table_text(t, "not readable");
+        table_text(t, "%s", lacking);
     }
     table_real(t, 3, now / then);
 }
@@ -237,12 +239,13 @@ static void write_paper(const struct bench_report *report, struct buf *b)
             continue;
         }
         const struct bench_joules *j = &r->energy_sum;
-        put_row(&t, r->name, "FLOPs G", row->flops_g, 1e-9 * (double)bench_paper_flops(r));
-        put_row(&t, r->name, "params M", row->params_m, 1e-6 * (double)r->cost.params);
-        put_row(&t, r->name, "memory MB", row->memory_mb, 1e-6 * (double)bench_peak_bytes(r));
-        put_row(&t, r->name, "images/s", row->fps, r->images_per_s);
-        put_row(&t, r->name, "GFLOP/s", row->gflops, r->paper_gflops);
-        put_row(&t, r->name, "J/image", row->j_per_image, j->readable ? j->per_image : (double)NAN);
+        put_row(&t, r->name, "FLOPs G", row->flops_g, 1e-9 * (double)bench_paper_flops(r), NULL);
+        put_row(&t, r->name, "params M", row->params_m, 1e-6 * (double)r->cost.params, NULL);
+        put_row(&t, r->name, "memory MB", row->memory_mb, 1e-6 * (double)bench_peak_bytes(r), NULL);
+        put_row(&t, r->name, "images/s", row->fps, r->images_per_s, NULL);
+        put_row(&t, r->name, "GFLOP/s", row->gflops, r->paper_gflops, NULL);
+        put_row(&t, r->name, "J/image", row->j_per_image, j->readable ? j->per_image : (double)NAN,
+                r->energy_asked ? "not readable" : "without --energy");
     }
     if (t.n_cells > t.n_columns) {
         buf_printf(b, "against %s: %s\n\n", paper_title, paper_machine);

@@ -113,6 +113,7 @@ run 4 $osa --against "$t/none.json"
 refine=cfg/detect/refinedet320-vovnet39.cfg
 run 0 $refine --size 64 --against paper --force
 has out 'TITAN X Pascal'
+has out '| without --energy |'
 has err 'an input of 320x320 then and of 64x64 now'
 grep -q '| params M *| *56.28 *| *56.28 *|' "$t/out" || fail "the paper's parameters"
 
