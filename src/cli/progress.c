@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/usage.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,8 +29,9 @@ static void put_line(struct progress *p, const struct trainer *t, struct buf *b)
     const long done = at - p->session_first;
     const double n = p->n > 0 ? (double)p->n : 1;
     const double speed = done > 0 && p->busy > 0 ? (double)done / p->busy : 0;
-    buf_printf(b, "epoch %.2f/%.0f  iteration %ld/%ld  loss %.3f", (double)at / (double)per_epoch,
-               (double)t->schedule.total / (double)per_epoch, at, t->schedule.total, p->loss / n);
+    const double epochs = round(100 * (double)t->schedule.total / (double)per_epoch) / 100;
+    buf_printf(b, "epoch %.2f/%.9g  iteration %ld/%ld  loss %.3f", (double)at / (double)per_epoch,
+               epochs, at, t->schedule.total, p->loss / n);
     for (int i = 0; i < t->n_parts; i++) {
         buf_printf(b, "%s%s %.3f", i == 0 ? " (" : ", ", t->part_name[i], p->part[i] / n);
     }

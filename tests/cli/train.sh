@@ -100,6 +100,10 @@ if [ "${VOV_BUILD:-build/release}" = build/release ]; then # a sanitizer takes m
     expect 0 small_memory --out "$t/small" --set net.batch=8
 fi
 
+# A part of an epoch is no epoch 0.
+expect 0 ./vov train $cfg "$data" --out "$t/part" --epochs 0.5
+said 'epoch 0.33/0.67  iteration 1/2 '
+
 # Fine-tuning says what it took.
 expect 0 ./vov train $cfg "$data" --out "$t/fine" --epochs 1 --weights "$t/run/last.safetensors"
 said 'taken from'
