@@ -10,6 +10,8 @@
 
 #include "conv_chunks.h"
 
+#include <string.h>
+
 enum {
     K_BLOCK = 192,     /* rows of V that are multiplied at a time, for the first cache */
     LEAST_PIXELS = 24, /* of a chunk */
@@ -391,11 +393,17 @@ static void pack_panel(void *ctx, int panel, int worker)
         pk->kernels->transpose8((size_t)k, row + 8, PANEL_ROWS, u + 8);
         return;
     }
+    /* The data gradients of 1x1. */
+    const bool side_by_side = c->w_row == 1 && (panel + 1) * PANEL_ROWS <= c->dst.c;
     for (int j = 0; j < k; j++) {
         const size_t at = (size_t)(j / pk->taps) * c->w_channel + tap_weight(c, j % pk->taps);
-        for (int i = 0; i < PANEL_ROWS; i++) {
-            *u++ = row[i][at];
+        if (side_by_side) {
+            memcpy(u, row[0] + at, PANEL_ROWS * sizeof *u);
         }
+        for (int i = 0; !side_by_side && i < PANEL_ROWS; i++) {
+            u[i] = row[i][at];
+        }
+        u += PANEL_ROWS;
     }
 }
 
