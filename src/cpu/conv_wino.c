@@ -14,6 +14,9 @@
 
 #include <string.h>
 
+/* Input channels whose filters are transformed at a time; products of a tile at most. */
+enum { FILTERS = 8, MOST_POINTS = 64 };
+
 struct wino_plan {
     const struct cpu *cpu;
     const struct corr *c;
@@ -228,24 +231,49 @@ static void multiply(const void *of, const struct chunk *ch, struct span panels,
     }
 }
 
-/* U of one panel. Rows beyond the last channel are zeros. */
-static void transform_filters(const struct wino_plan *pl, int panel, real *u)
+/* Filters of a panel and of n channels from ch on, [channel][tap][PANEL_ROWS]. Rows beyond the last
+ * output channel are given any numbers, which nobody reads. */
+static void gather_filters(const struct wino_plan *pl, int panel, int ch, int n, real *g)
 {
     const struct corr *c = pl->c;
-    const size_t step = (size_t)c->src.c * PANEL_ROWS;
-    const int rows = c->dst.c - panel * PANEL_ROWS;
-    real g[9 * PANEL_ROWS] = {0};
+    const bool turned = c->x.w_step < 0, together = c->w_channel == 9 && !turned;
+    const int taps = together ? 9 * n : 9;
+    real line[PANEL_ROWS];
 
-    for (int ch = 0; ch < c->src.c; ch++, u += PANEL_ROWS) {
-        for (int r = 0; r < PANEL_ROWS && r < rows; r++) {
-            const real *w =
-                c->w + (size_t)(panel * PANEL_ROWS + r) * c->w_row + (size_t)ch * c->w_channel;
-            for (int t = 0; t < 9; t++) {
-                g[t * PANEL_ROWS + r] =
-                    w[c->y.w_first + t / 3 * c->y.w_step + c->x.w_first + t % 3 * c->x.w_step];
-            }
+    for (int i = 0; i < (together ? 1 : n); i++, g += (ptrdiff_t)(9 * PANEL_ROWS)) {
+        const real *row[PANEL_ROWS];
+        for (int r = 0; r < PANEL_ROWS; r++) {
+            const int m = panel * PANEL_ROWS + r, most = c->dst.c - 1;
+            row[r] =
+                c->w + (size_t)(m < most ? m : most) * c->w_row + (size_t)(ch + i) * c->w_channel;
         }
-        pl->k->filters(g, u, step);
+        pl->cpu->kernels->transpose8((size_t)taps, row, PANEL_ROWS, g);
+        pl->cpu->kernels->transpose8((size_t)taps, row + 8, PANEL_ROWS, g + 8);
+        for (int t = 0; turned && t < 4; t++) {
+            memcpy(line, g + t * PANEL_ROWS, sizeof line);
+            memcpy(g + t * PANEL_ROWS, g + (8 - t) * PANEL_ROWS, sizeof line);
+            memcpy(g + (8 - t) * PANEL_ROWS, line, sizeof line);
+        }
+    }
+}
+
+/* U of one panel. The products of a filter lie far from each other, mostly in the same place of the
+ * caches: those of some channels are written at once. */
+static void transform_filters(const struct wino_plan *pl, int panel, real *u)
+{
+    const int channels = pl->c->src.c;
+    real g[FILTERS * 9 * PANEL_ROWS], products[MOST_POINTS * FILTERS * PANEL_ROWS];
+
+    for (int ch = 0; ch < channels; ch += FILTERS) {
+        const int n = channels - ch < FILTERS ? channels - ch : FILTERS;
+        gather_filters(pl, panel, ch, n, g);
+        for (int i = 0; i < n; i++) {
+            pl->k->filters(g + i * 9 * PANEL_ROWS, products + i * PANEL_ROWS, FILTERS * PANEL_ROWS);
+        }
+        for (int p = 0; p < pl->points; p++) {
+            memcpy(u + ((size_t)p * (size_t)channels + (size_t)ch) * PANEL_ROWS,
+                   products + p * FILTERS * PANEL_ROWS, (size_t)(n * PANEL_ROWS) * sizeof *u);
+        }
     }
 }
 
