@@ -233,14 +233,19 @@ static void add_filters(const struct weight_plan *pl, int panel, int channel, co
 {
     const int c0 = panel * PANEL_ROWS, left = pl->x.c - c0;
     real *dw = pl->dw + ((size_t)channel * (size_t)pl->x.c + (size_t)c0) * 9;
-    real g[9 * PANEL_ROWS];
+    real g[9 * PANEL_ROWS], turned[9 * PANEL_ROWS];
+    const real *tap[8];
 
     pl->k->filters_back(sums, g);
-    for (int c = 0; c < PANEL_ROWS && c < left; c++) {
-        for (int t = 0; t < 9; t++) {
-            *dw++ += g[t * PANEL_ROWS + c];
-        }
+    for (int t = 0; t < 8; t++) {
+        tap[t] = g + t * PANEL_ROWS;
     }
+    pl->cpu->kernels->transpose8(PANEL_ROWS, tap, 9, turned);
+    for (int c = 0; c < PANEL_ROWS; c++) {
+        turned[c * 9 + 8] = g[8 * PANEL_ROWS + c];
+    }
+    pl->cpu->kernels->add(ACT_LINEAR, (size_t)(9 * (left < PANEL_ROWS ? left : PANEL_ROWS)), dw,
+                          turned, dw);
 }
 
 /* All tiles of product p: sums of the panels from..to-1 and one group of n output channels. */
