@@ -6,6 +6,7 @@
 #define VOV_CPU_CONV_H
 
 #include "cpu.h"
+#include "span.h"
 
 /* The taps of one axis: tap i lies at first + i*step of the source (step > 0) and has the weight
  * number w_first + i*w_step. */
@@ -51,6 +52,18 @@ enum conv_method conv_choose_weight(const struct cpu *cpu, const struct conv_des
 static inline int conv_tile(enum conv_method method)
 {
     return method == METHOD_F2 ? 2 : method == METHOD_F4 ? 4 : 6;
+}
+
+/* out[i] = row[x0 + i*stride], 0 outside the row of `width`. */
+static inline struct row_fill row_fill(int n, int x0, int stride, int width)
+{
+    struct row_fill f = {.n = n, .stride = stride};
+    const int to = x0 < width ? ceil_div(width - x0, stride) : 0;
+
+    f.from = x0 < 0 ? ceil_div(-x0, stride) : 0;
+    f.to = to > n ? n : to;
+    f.first = x0 + f.from * stride;
+    return f;
 }
 
 /*

@@ -141,18 +141,6 @@ static struct corr_work work_at(const struct corr_plan *pl, int worker)
     return w;
 }
 
-/* out[i] = row[x0 + i*stride], 0 outside the row of `width`. */
-static struct row_fill row_fill(int n, int x0, int stride, int width)
-{
-    struct row_fill f = {.n = n, .stride = stride};
-    const int to = x0 < width ? ceil_div(width - x0, stride) : 0;
-
-    f.from = x0 < 0 ? ceil_div(-x0, stride) : 0;
-    f.to = to > n ? n : to;
-    f.first = x0 + f.from * stride;
-    return f;
-}
-
 /* Rows of pixels of one image that lie in a chunk, and the strip that they are made from. */
 struct piece {
     int image, row, rows; /* of the image's grid */

@@ -192,11 +192,8 @@ static void pack_chunk(void *ctx, int chunk, int worker)
 static void fill(const struct weight_plan *pl, int n, int x0, int stride, const real *row,
                  real *out)
 {
-    const int to = x0 < pl->x.w ? ceil_div(pl->x.w - x0, stride) : 0;
-    struct row_fill f = {.n = n, .to = to < n ? to : n, .stride = stride};
+    const struct row_fill f = row_fill(n, x0, stride, pl->x.w);
 
-    f.from = x0 < 0 ? ceil_div(-x0, stride) : 0;
-    f.first = x0 + f.from * stride;
     pl->cpu->kernels->fill_row(&f, row, out);
 }
 

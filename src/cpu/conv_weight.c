@@ -39,6 +39,7 @@ struct weight_plan {
     int block_rows, n_blocks, batch_blocks;
     int strip_w, step; /* strip columns; those between neighbouring positions */
     size_t strip_reals, block_reals, work_bytes;
+    size_t rows_step; /* between lanes whose rows are put together; 0: they need not be */
 
     /* Of the run. */
     int first_block, end_block; /* of the batch */
@@ -99,13 +100,15 @@ static struct weight_plan weight_plan(const struct cpu *cpu, const struct conv_d
     plan_chunks(&pl);
 
     const size_t positions = (size_t)pl.block_rows * (size_t)dy.w;
+    const bool plain = pl.n_taps == 1 && d->stride == 1 && d->pad == 0;
+    pl.rows_step = pl.by_tap && !plain ? whole_lines(positions + 8) : 0;
     pl.block_reals = positions * (size_t)pl.row_panels * TILE_ROWS + PACK_MARGIN;
     const size_t by_bytes = BATCH_BYTES / (pl.block_reals * sizeof(real));
     const size_t by_positions = BATCH_POSITIONS / positions;
     const size_t blocks = by_bytes > by_positions ? by_bytes : by_positions;
     pl.batch_blocks = blocks < 1 ? 1 : blocks < (size_t)pl.n_blocks ? (int)blocks : pl.n_blocks;
     pl.work_bytes =
-        cache_lines(pl.strip_reals * sizeof(real)) +
+        cache_lines(pl.strip_reals * sizeof(real)) + 8 * pl.rows_step * sizeof(real) +
         cache_lines((size_t)pl.block_rows * sizeof(size_t)) +
         cache_lines((size_t)pl.strip_taps * (size_t)pl.rows_chunk * TILE_SIZE * sizeof(real));
     return pl;
@@ -156,28 +159,33 @@ static void pack_chunk(void *ctx, int chunk, int worker)
     }
 }
 
-/* out[i*TILE_COLS] = row[x0 + i*stride], 0 outside. */
-static void fill_lane(real *out, int n, const real *row, int x0, int stride, int width)
-{
-    for (int i = 0; i < n; i++, out += TILE_COLS) {
-        const int64_t at = x0 + (int64_t)i * stride;
-        *out = row && at >= 0 && at < width ? row[at] : 0;
-    }
-}
-
-/* Lanes of pairs (channel, tap): one strip row for output row `row`. */
-static void fill_by_tap(const struct weight_plan *pl, int lane0, int row, real *out)
+/* Lanes of pairs (channel, tap): one strip row for each of the output rows, which are put together
+ * before, eight lanes at a time. */
+static void fill_by_tap(const struct weight_plan *pl, int lane0, struct span rows, real *together,
+                        real *out)
 {
     const struct conv_desc *d = pl->d;
+    const int n = (rows.to - rows.from) * pl->strip_w;
+    const real *lane_rows[8];
 
     for (int l = 0; l < TILE_COLS; l++) {
-        const int lane = lane0 + l < pl->lanes ? lane0 + l : lane0;
-        const int tap = lane % pl->n_taps;
-        const int y = row % pl->dy.h * d->stride - d->pad + tap / d->kw * d->dilation;
-        const real *plane = view_at(pl->x, row / pl->dy.h, lane / pl->n_taps);
-        const bool inside = y >= 0 && y < pl->x.h;
-        fill_lane(out + l, pl->strip_w, inside ? plane + (size_t)y * (size_t)pl->x.w : NULL,
-                  tap % d->kw * d->dilation - d->pad, d->stride, pl->x.w);
+        const int lane = lane0 + l < pl->lanes ? lane0 + l : lane0, tap = lane % pl->n_taps;
+        const struct row_fill f =
+            row_fill(pl->strip_w, tap % d->kw * d->dilation - d->pad, d->stride, pl->x.w);
+        const real *plane = view_at(pl->x, rows.from / pl->dy.h, lane / pl->n_taps);
+        real *row = together + (size_t)(l % 8) * pl->rows_step;
+        int y = rows.from % pl->dy.h * d->stride - d->pad + tap / d->kw * d->dilation;
+
+        lane_rows[l % 8] = row;
+        /* In order, as each row may write zeros into the next one's beginning. */
+        for (int r = rows.from; r < rows.to; r++, row += pl->strip_w, y += d->stride) {
+            const bool inside = y >= 0 && y < pl->x.h;
+            pl->cpu->kernels->fill_row(&f, inside ? plane + (size_t)y * (size_t)pl->x.w : NULL,
+                                       row);
+        }
+        if (l % 8 == 7) {
+            pl->cpu->kernels->transpose8((size_t)n, lane_rows, TILE_COLS, out + (l - 7));
+        }
     }
 }
 
@@ -228,20 +236,19 @@ static void fill_positions(const struct weight_plan *pl, int lane0, int row, int
 }
 
 /* Rows from..to-1, of one image; returns how many strip rows they take. */
-static int fill_part(const struct weight_plan *pl, int lane0, int from, int to, real *out)
+static int fill_part(const struct weight_plan *pl, int lane0, int from, int to, real *together,
+                     real *out)
 {
     const struct conv_desc *d = pl->d;
     const size_t strip_row = (size_t)pl->strip_w * TILE_COLS;
     const int top = from % pl->dy.h * d->stride - d->pad;
 
-    if (pl->by_tap && pl->n_taps == 1 && d->stride == 1 && d->pad == 0) {
+    if (pl->by_tap && pl->rows_step == 0) {
         fill_positions(pl, lane0, from, to - from, out);
         return to - from;
     }
     if (pl->by_tap) {
-        for (int r = from; r < to; r++, out += strip_row) {
-            fill_by_tap(pl, lane0, r, out);
-        }
+        fill_by_tap(pl, lane0, (struct span){from, to}, together, out);
         return to - from;
     }
     const int height = (to - from - 1) * d->stride + tap_reach(d, d->kh) + 1;
@@ -252,8 +259,8 @@ static int fill_part(const struct weight_plan *pl, int lane0, int from, int to, 
 }
 
 /* Fills the strip, and where in it each output row of the block begins. */
-static void fill_strip(const struct weight_plan *pl, int lane0, struct span rows, real *strip,
-                       size_t *offset)
+static void fill_strip(const struct weight_plan *pl, int lane0, struct span rows, real *together,
+                       real *strip, size_t *offset)
 {
     const size_t strip_row = (size_t)pl->strip_w * TILE_COLS;
     size_t at = 0;
@@ -263,18 +270,27 @@ static void fill_strip(const struct weight_plan *pl, int lane0, struct span rows
         for (int i = r; i < end; i++) {
             offset[i - rows.from] = at + (size_t)(i - r) * (size_t)pl->step * strip_row;
         }
-        at += (size_t)fill_part(pl, lane0, r, end, strip + at) * strip_row;
+        at += (size_t)fill_part(pl, lane0, r, end, together, strip + at) * strip_row;
         r = end;
     }
 }
 
 /* Adds the chunk's tiles to dw. */
-static void add_tiles(const struct weight_plan *pl, int lane0, struct span panels, const real *tile)
+static void add_tiles(const struct weight_plan *pl, int lane0, struct span panels, real *tile)
 {
     const int rows_to = panels.to * TILE_ROWS < pl->dy.c ? panels.to * TILE_ROWS : pl->dy.c;
     const int lanes = pl->lanes - lane0 < TILE_COLS ? pl->lanes - lane0 : TILE_COLS;
     const size_t row = (size_t)pl->x.c * (size_t)pl->n_taps;
 
+    if (pl->strip_taps == 1 && lanes == TILE_COLS) {
+        for (int o = panels.from * TILE_ROWS; o < rows_to; o += TILE_ROWS, tile += TILE_SIZE) {
+            const int left = rows_to - o;
+            const struct tile_out to = {
+                .add = true, .rows = left < TILE_ROWS ? left : TILE_ROWS, .row = row};
+            pl->cpu->kernels->finish(&to, tile, pl->dw + (size_t)o * row + lane0);
+        }
+        return;
+    }
     for (int t = 0; t < pl->strip_taps; t++) {
         const real *of_tap = tile + (size_t)t * (size_t)(panels.to - panels.from) * TILE_SIZE;
         for (int o = panels.from * TILE_ROWS; o < rows_to; o++) {
@@ -318,12 +334,14 @@ static void multiply_chunk(void *ctx, int chunk, int worker)
     char *at = pl->memory + (size_t)worker * pl->work_bytes;
     real *strip = (real *)(void *)at;
     at += cache_lines(pl->strip_reals * sizeof(real));
+    real *together = (real *)(void *)at;
+    at += 8 * pl->rows_step * sizeof(real);
     size_t *offset = (size_t *)(void *)at;
     at += cache_lines((size_t)pl->block_rows * sizeof(size_t));
     real *tiles = (real *)(void *)at;
 
     for (int block = pl->first_block; block < pl->end_block; block++) {
-        fill_strip(pl, lane0, block_span(pl, block), strip, offset);
+        fill_strip(pl, lane0, block_span(pl, block), together, strip, offset);
         multiply_block(pl, block, panels, strip, offset, tiles);
     }
     add_tiles(pl, lane0, panels, tiles);
