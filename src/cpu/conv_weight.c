@@ -17,12 +17,13 @@
 #include <string.h>
 
 /* Positions of a block; bytes of packed dy that a batch may take, and positions that it has at
- * least; tiles that a worker keeps; chunks that are enough. */
+ * least; tiles that a worker keeps, and of one tap; chunks that are enough. */
 enum {
     BLOCK_POSITIONS = 256,
     BATCH_BYTES = 1 << 20,
     BATCH_POSITIONS = 2048,
     MAX_TILES = 640,
+    TAP_TILES = 176,
     ENOUGH_CHUNKS = 8,
     FEW_CHANNELS = 12
 };
@@ -76,7 +77,7 @@ static void plan_chunks(struct weight_plan *pl)
     const int most = MAX_TILES / pl->strip_taps > 1 ? MAX_TILES / pl->strip_taps : 1;
 
     pl->row_panels = ceil_div(pl->dy.c, TILE_ROWS);
-    pl->n_row_chunks = ceil_div(pl->row_panels, most < 32 ? most : 32);
+    pl->n_row_chunks = ceil_div(pl->row_panels, most < TAP_TILES ? most : TAP_TILES);
     while (lane_blocks * pl->n_row_chunks < ENOUGH_CHUNKS &&
            pl->row_panels / (pl->n_row_chunks + 1) >= 3) {
         pl->n_row_chunks++;
