@@ -77,14 +77,9 @@ template <class T> __global__ void group_stats_kernel(group<T> g, float eps, flo
     }
 }
 
-static void cuda_norm_stats(struct backend *be, struct view x, int groups, real eps, real momentum,
-                            real *run_mean, real *run_var, real *stats)
+static void find_stats(struct cuda *cu, struct view x, int groups, real eps, real momentum,
+                       real *run_mean, real *run_var, real *stats)
 {
-    struct cuda *cu = cuda_of(be);
-
-    if (!mat_fits(cu, x)) {
-        return;
-    }
     if (groups > 0) {
         BY_TYPE(x, const group<T> g = {mat_of<T>(x), x.c / groups, groups};
                 LAUNCH(cu, x.n * groups, THREADS, group_stats_kernel<T>, g, eps, stats));
@@ -168,6 +163,18 @@ static void cuda_norm_apply(struct backend *be, struct view x, int groups, const
         BY_TYPE(x, const auto m = mat_of<T>(y);
                 each(cu, m.rows, m.c, packs(x) && packs(y),
                      apply_norm<T>{norm_of<T>(x, groups, stats, gamma, beta, act), m}));
+    }
+}
+
+static void cuda_norm_fwd(struct backend *be, struct view x, int groups, real eps, real momentum,
+                          real *run_mean, real *run_var, real *stats, const real *gamma,
+                          const real *beta, enum act act, struct view y)
+{
+    struct cuda *cu = cuda_of(be);
+
+    if (mat_fits(cu, x)) {
+        find_stats(cu, x, groups, eps, momentum, run_mean, run_var, stats);
+        cuda_norm_apply(be, x, groups, stats, gamma, beta, act, y);
     }
 }
 
@@ -289,7 +296,7 @@ static void cuda_norm_bwd(struct backend *be, struct view x, int groups, const r
 
 void cuda_norm_entries(struct backend_ops *ops)
 {
-    ops->norm_stats = cuda_norm_stats;
+    ops->norm_fwd = cuda_norm_fwd;
     ops->norm_running = cuda_norm_running;
     ops->norm_apply = cuda_norm_apply;
     ops->norm_bwd = cuda_norm_bwd;

@@ -260,15 +260,16 @@ struct backend_ops {
     /*
      * Normalisation over (n,h,w) for each channel, groups == 0, or over (c/groups,h,w) for each
      * image and group. stats is [C, 2] or [n, groups, 2]: mean and 1/sqrt(var + eps).
-     *   norm_stats   x -> stats. With run_mean, run_var (batch norm only; else NULL):
-     *                run = momentum*run + (1 - momentum)*new, the variance unbiased.
+     *   norm_fwd     x -> stats, and y as of norm_apply. With run_mean, run_var (batch norm only;
+     *                else NULL): run = momentum*run + (1 - momentum)*new, the variance unbiased.
      *   norm_running stats of C channels from the running mean and variance (inference)
      *   norm_apply   y = act(gamma[c] * (x - mean) * invstd + beta[c])
      *   norm_bwd     from dy (the gradient after act): dx, and dgamma += , dbeta += .
      *                dx.p NULL: not wanted. dx may be dy's own memory when add is 0.
      */
-    void (*norm_stats)(struct backend *be, struct view x, int groups, real eps, real momentum,
-                       real *run_mean, real *run_var, real *stats);
+    void (*norm_fwd)(struct backend *be, struct view x, int groups, real eps, real momentum,
+                     real *run_mean, real *run_var, real *stats, const real *gamma,
+                     const real *beta, enum act act, struct view y);
     void (*norm_running)(struct backend *be, int c, real eps, const real *mean, const real *var,
                          real *stats);
     void (*norm_apply)(struct backend *be, struct view x, int groups, const real *stats,

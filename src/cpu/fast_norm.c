@@ -19,7 +19,7 @@ struct norm {
     struct view x, y, dy, dx;
     int groups; /* 0: batch norm */
     real eps, momentum, add;
-    real *run_mean, *run_var, *stats_out, *dgamma, *dbeta;
+    real *run_mean, *run_var, *new_stats, *dgamma, *dbeta;
     const real *stats, *gamma, *beta;
     enum act act;
 };
@@ -98,49 +98,19 @@ static struct moments set_moments(const struct norm *j, struct span n, struct sp
     return all;
 }
 
-static void stats_chunk(void *ctx, int chunk, int worker)
-{
-    const struct norm *j = ctx;
-
-    (void)worker;
-    if (j->groups) {
-        const int n = chunk / j->groups, width = j->x.c / j->groups;
-        const int c = chunk % j->groups * width;
-        set_moments(j, (struct span){n, n + 1}, (struct span){c, c + width},
-                    j->stats_out + 2 * chunk);
-        return;
-    }
-    const struct moments m = set_moments(j, (struct span){0, j->x.n},
-                                         (struct span){chunk, chunk + 1}, j->stats_out + 2 * chunk);
-    if (j->run_mean) {
-        real *mean = j->run_mean + chunk, *var = j->run_var + chunk;
-        *mean = j->momentum * *mean + (1 - j->momentum) * (real)m.mean;
-        *var = j->momentum * *var + (1 - j->momentum) * (real)m.squares;
-    }
-}
-
-static void fast_norm_stats(struct backend *be, struct view x, int groups, real eps, real momentum,
-                            real *run_mean, real *run_var, real *stats)
-{
-    const struct cpu *cpu = be->ctx;
-    struct norm j = {.cpu = cpu,
-                     .x = x,
-                     .groups = groups,
-                     .eps = eps,
-                     .momentum = momentum,
-                     .run_mean = run_mean,
-                     .run_var = run_var,
-                     .stats_out = stats};
-
-    pool_run(cpu->pool, groups ? x.n * groups : x.c, stats_chunk, &j);
-}
-
 static struct norm_line norm_line(const struct norm *j, int n, int c)
 {
     const int set = j->groups ? n * j->groups + c / (j->x.c / j->groups) : c;
 
     return (struct norm_line){j->stats[2 * set], j->stats[2 * set + 1], j->gamma[c], j->beta[c],
                               j->act};
+}
+
+static void apply_plane(const struct norm *j, int n, int c)
+{
+    const struct norm_line line = norm_line(j, n, c);
+
+    j->cpu->kernels->norm_apply(&line, view_plane(j->x), view_at(j->x, n, c), view_at(j->y, n, c));
 }
 
 /* A chunk is one plane, or some where planes are so small that handing them out takes longer. */
@@ -158,10 +128,7 @@ static void apply_chunk(void *ctx, int chunk, int worker)
 
     (void)worker;
     for (int i = planes.from; i < planes.to; i++) {
-        const int n = i / j->x.c, c = i % j->x.c;
-        const struct norm_line line = norm_line(j, n, c);
-        j->cpu->kernels->norm_apply(&line, view_plane(j->x), view_at(j->x, n, c),
-                                    view_at(j->y, n, c));
+        apply_plane(j, i / j->x.c, i % j->x.c);
     }
 }
 
@@ -179,6 +146,68 @@ static void fast_norm_apply(struct backend *be, struct view x, int groups, const
                      .act = act};
 
     pool_run(cpu->pool, apply_chunks(x), apply_chunk, &j);
+}
+
+static void batch_stats(const struct norm *j, int c)
+{
+    const struct moments m = set_moments(j, (struct span){0, j->x.n}, (struct span){c, c + 1},
+                                         j->new_stats + 2 * (size_t)c);
+
+    if (j->run_mean) {
+        real *mean = j->run_mean + c, *var = j->run_var + c;
+        *mean = j->momentum * *mean + (1 - j->momentum) * (real)m.mean;
+        *var = j->momentum * *var + (1 - j->momentum) * (real)m.squares;
+    }
+}
+
+static void batch_fwd(void *ctx, int chunk, int worker)
+{
+    const struct norm *j = ctx;
+
+    (void)worker;
+    batch_stats(j, chunk);
+    for (int n = 0; n < j->x.n; n++) {
+        fetch_images(j->y, n + 1, j->y.n, 1, chunk, view_plane(j->y));
+        apply_plane(j, n, chunk);
+    }
+}
+
+static void group_stats(void *ctx, int chunk, int worker)
+{
+    const struct norm *j = ctx;
+    const int n = chunk / j->groups, width = j->x.c / j->groups;
+    const int c = chunk % j->groups * width;
+
+    (void)worker;
+    set_moments(j, (struct span){n, n + 1}, (struct span){c, c + width},
+                j->new_stats + 2 * (size_t)chunk);
+}
+
+static void fast_norm_fwd(struct backend *be, struct view x, int groups, real eps, real momentum,
+                          real *run_mean, real *run_var, real *stats, const real *gamma,
+                          const real *beta, enum act act, struct view y)
+{
+    const struct cpu *cpu = be->ctx;
+    struct norm j = {.cpu = cpu,
+                     .x = x,
+                     .y = y,
+                     .groups = groups,
+                     .eps = eps,
+                     .momentum = momentum,
+                     .run_mean = run_mean,
+                     .run_var = run_var,
+                     .new_stats = stats,
+                     .stats = stats,
+                     .gamma = gamma,
+                     .beta = beta,
+                     .act = act};
+
+    if (groups == 0) {
+        pool_run(cpu->pool, x.c, batch_fwd, &j);
+        return;
+    }
+    pool_run(cpu->pool, x.n * groups, group_stats, &j);
+    pool_run(cpu->pool, apply_chunks(x), apply_chunk, &j); /* sets may be fewer than threads */
 }
 
 /* sums += those of g and g*xhat over a plane of images that share their statistics. */
@@ -280,7 +309,7 @@ static void fast_norm_bwd(struct backend *be, struct view x, int groups, const r
 
 void fast_norm_entries(struct backend_ops *ops)
 {
-    ops->norm_stats = fast_norm_stats;
+    ops->norm_fwd = fast_norm_fwd;
     ops->norm_apply = fast_norm_apply;
     ops->norm_bwd = fast_norm_bwd;
 }

@@ -47,10 +47,9 @@ static double set_moment(struct view x, struct norm_set s, double from, int powe
     return sum;
 }
 
-static void plain_norm_stats(struct backend *be, struct view x, int groups, real eps, real momentum,
-                             real *run_mean, real *run_var, real *stats)
+static void find_stats(struct view x, int groups, real eps, real momentum, real *run_mean,
+                       real *run_var, real *stats)
 {
-    (void)be;
     for (int i = 0; i < set_count(x, groups); i++) {
         const struct norm_set s = set_at(x, groups, i);
         const double mean = set_moment(x, s, 0, 1) / s.count;
@@ -92,6 +91,14 @@ static void plain_norm_apply(struct backend *be, struct view x, int groups, cons
             }
         }
     }
+}
+
+static void plain_norm_fwd(struct backend *be, struct view x, int groups, real eps, real momentum,
+                           real *run_mean, real *run_var, real *stats, const real *gamma,
+                           const real *beta, enum act act, struct view y)
+{
+    find_stats(x, groups, eps, momentum, run_mean, run_var, stats);
+    plain_norm_apply(be, x, groups, stats, gamma, beta, act, y);
 }
 
 /* What the gradient needs to know of one set. */
@@ -219,7 +226,7 @@ static void plain_l2norm_bwd(struct backend *be, struct view x, const real *scal
 
 void plain_norm_entries(struct backend_ops *ops)
 {
-    ops->norm_stats = plain_norm_stats;
+    ops->norm_fwd = plain_norm_fwd;
     ops->norm_running = plain_norm_running;
     ops->norm_apply = plain_norm_apply;
     ops->norm_bwd = plain_norm_bwd;

@@ -79,12 +79,12 @@ static void norm_forward(const struct node *n, const struct op_ctx *ctx)
     if (batch && (!ctx->training || a->frozen)) {
         ops->norm_running(ctx->be, x.c, (real)a->eps, n->param[MEAN]->val.p, n->param[VAR]->val.p,
                           stats);
-    } else {
-        ops->norm_stats(ctx->be, x, a->groups, (real)a->eps, (real)a->momentum,
-                        batch ? n->param[MEAN]->val.p : NULL, batch ? n->param[VAR]->val.p : NULL,
-                        stats);
+        apply(n, ctx, stats);
+        return;
     }
-    apply(n, ctx, stats);
+    ops->norm_fwd(ctx->be, x, a->groups, (real)a->eps, (real)a->momentum,
+                  batch ? n->param[MEAN]->val.p : NULL, batch ? n->param[VAR]->val.p : NULL, stats,
+                  n->param[GAMMA]->val.p, n->param[BETA]->val.p, a->act, n->out[0]->val);
 }
 
 static void norm_again(const struct node *n, const struct op_ctx *ctx)

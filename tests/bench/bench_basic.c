@@ -239,11 +239,12 @@ static void bench_basic(struct bench *b, int c, int size)
     time_case(b, "scale of channels back", run_scale_bwd, 3 * bytes);
 }
 
-static void run_stats(const struct bench *b)
+static void run_norm(const struct bench *b)
 {
     real *c = b->small;
 
-    b->be->ops->norm_stats(b->be, b->v[0], 0, (real)1e-5, (real)0.9, c, c + 4096, c + 8192);
+    b->be->ops->norm_fwd(b->be, b->v[0], 0, (real)1e-5, (real)0.9, c + 24576, c + 28672, c + 8192,
+                         c, c + 4096, ACT_RELU, b->v[1]);
 }
 
 static void run_apply(const struct bench *b)
@@ -269,8 +270,8 @@ static void bench_norm(struct bench *b, const char *what, int c, int size)
         b->v[i] = view(b, i, c, size, size);
     }
     const double bytes = bytes_of(b->v[0]);
-    snprintf(name, sizeof name, "norm %s stats", what);
-    time_case(b, name, run_stats, bytes);
+    snprintf(name, sizeof name, "norm %s", what);
+    time_case(b, name, run_norm, 2 * bytes);
     snprintf(name, sizeof name, "norm %s apply", what);
     time_case(b, name, run_apply, 2 * bytes);
     snprintf(name, sizeof name, "norm %s back", what);
@@ -363,7 +364,8 @@ enum { PARAMETERS = 22600000 };
 
 static void run_sgd(const struct bench *b)
 {
-    const struct sgd_desc d = {(real)1e-6, (real)0.9, (real)1e-6, false, 1};
+    const struct sgd_desc d = {
+        .rate = b->small, .rate_factor = 1, .momentum = (real)0.9, .decay = (real)1e-6, .scale = 1};
 
     b->be->ops->sgd(b->be, &d, PARAMETERS, b->buf[0], b->buf[1], b->buf[2]);
 }
@@ -375,7 +377,7 @@ static void run_block_fill(const struct bench *b)
 
 static void run_sumsq(const struct bench *b)
 {
-    b->small[0] = (real)b->be->ops->block_sumsq(b->be, PARAMETERS, b->buf[1]);
+    b->be->ops->block_norm(b->be, PARAMETERS, b->buf[1], b->small);
 }
 
 static void bench_parameters(const struct bench *b)
@@ -426,6 +428,7 @@ static void bench_all(struct bench *b)
 {
     bench_basic(b, 256, 56);
     bench_act(b, 256, 56);
+    bench_norm(b, "64 @112", 64, 112);
     bench_norm(b, "128 @56", 128, 56);
     bench_norm(b, "512 @28", 512, 28);
     bench_norm(b, "1024 @7", 1024, 7);

@@ -22,12 +22,13 @@ static const struct shape shapes[] = {
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 static const int group_counts[] = {0, 1, 2, 4};
 
-static void run_stats(struct backend *be, const void *args, real *const buf[])
+static void run_forward(struct backend *be, const void *args, real *const buf[])
 {
     const struct norm_call *c = args;
 
-    be->ops->norm_stats(be, case_bind(c->x, buf[X]), c->groups, (real)1e-5, (real)0.9,
-                        c->groups ? NULL : buf[OUT1], c->groups ? NULL : buf[OUT2], buf[STATS]);
+    be->ops->norm_fwd(be, case_bind(c->x, buf[X]), c->groups, (real)1e-5, (real)0.9,
+                      c->groups ? NULL : buf[OUT1], c->groups ? NULL : buf[OUT2], buf[STATS],
+                      buf[GAMMA], buf[BETA], c->act, case_bind(c->dx, buf[DX]));
 }
 
 static void run_apply(struct backend *be, const void *args, real *const buf[])
@@ -82,14 +83,14 @@ static void make(struct norm_call *c, struct cpu_case *t, struct shape s, real m
     for (size_t i = 0; i < t->size[X]; i++) {
         t->start[X][i] += mean;
     }
+
+    struct backend *plain = case_open("plain", 1);
+    plain->ops->norm_fwd(plain, c->x, c->groups, (real)1e-5, (real)0.9, NULL, NULL, t->start[STATS],
+                         t->start[GAMMA], t->start[BETA], ACT_LINEAR, c->dx);
+    backend_close(plain);
     if (c->add == 0) {
         case_fill(c->dx, (real)NAN);
     }
-
-    struct backend *plain = case_open("plain", 1);
-    plain->ops->norm_stats(plain, c->x, c->groups, (real)1e-5, (real)0.9, NULL, NULL,
-                           t->start[STATS]);
-    backend_close(plain);
 }
 
 static void check(const char *name, case_fn run, struct norm_call c, struct shape s, real mean)
@@ -100,12 +101,14 @@ static void check(const char *name, case_fn run, struct norm_call c, struct shap
     case_check(&t);
 }
 
-START_TEST(test_stats)
+START_TEST(test_forward)
 {
-    for (int g = 0; g < 4; g++) {
-        check("stats", run_stats, (struct norm_call){.groups = group_counts[g]}, shapes[_i], 0);
-        check("stats far from 0", run_stats, (struct norm_call){.groups = group_counts[g]},
-              shapes[_i], 300);
+    for (int act = 0; act < ACT_COUNT; act++) {
+        for (int g = 0; g < 4; g++) {
+            const struct norm_call c = {.groups = group_counts[g], .act = (enum act)act};
+            check("forward", run_forward, c, shapes[_i], 0);
+            check("forward far from 0", run_forward, c, shapes[_i], 300);
+        }
     }
 }
 END_TEST
@@ -157,7 +160,7 @@ int main(void)
 {
     TCase *tests = tcase_create("norm");
 
-    tcase_add_loop_test(tests, test_stats, 0, SHAPES);
+    tcase_add_loop_test(tests, test_forward, 0, SHAPES);
     tcase_add_loop_test(tests, test_apply, 0, SHAPES);
     tcase_add_loop_test(tests, test_backward, 0, SHAPES);
     tcase_add_loop_test(tests, test_l2norm, 0, SHAPES);
