@@ -40,7 +40,7 @@ static void add_row(const struct pooling *j, const struct averages *a, const rea
 static void average_row(const struct pooling *j, const real *x, int p, struct averages *a, real *y)
 {
     const struct span h = pooling_window(j->d, p, j->x.h);
-    const struct windows w = {a->n, j->d->size, j->d->stride, 0};
+    const struct windows w = {.n = a->n, .size = j->d->size, .stride = j->d->stride};
     const real of_rows = j->sums || h.to == h.from ? 1 : 1 / (real)(h.to - h.from);
 
     for (int r = h.from; r < h.to; r++) {
@@ -144,7 +144,7 @@ static bool is_tiled(const struct pooling *j)
 static void spread_row(const struct pooling *j, const real *dy, int p, struct averages *a, real *dx)
 {
     const struct span h = pooling_window(j->d, p, j->x.h);
-    const struct windows w = {a->n, j->d->size, j->d->stride, 0};
+    const struct windows w = {.n = a->n, .size = j->d->size, .stride = j->d->stride};
     const real of_rows = j->sums || h.to == h.from ? 1 : 1 / (real)(h.to - h.from);
     const int inside = a->part.in.to - a->part.in.from;
     const bool tiled = is_tiled(j);

@@ -55,9 +55,9 @@
         .sum = kernel_sum, .dot = kernel_dot, .moments = kernel_moments,                           \
         .norm_apply = kernel_norm_apply, .norm_sums = kernel_norm_sums, .norm_dx = kernel_norm_dx, \
         .wino = {WINO_TABLE(2), WINO_TABLE(4), WINO_TABLE(6)}, .larger = kernel_larger,            \
-        .largest = kernel_largest, .window_sums = kernel_window_sums,                              \
-        .window_spread = kernel_window_spread, .twice = kernel_twice,                              \
-        .twice_back = kernel_twice_back, .quarter = kernel_quarter,                                \
+        .largest = kernel_largest, .largest_at = kernel_largest_at,                                \
+        .window_sums = kernel_window_sums, .window_spread = kernel_window_spread,                  \
+        .twice = kernel_twice, .twice_back = kernel_twice_back, .quarter = kernel_quarter,         \
         .quarter_back = kernel_quarter_back, .multiply_adds = kernel_multiply_adds,                \
         .multiply = kernel_multiply, .join_rows = kernel_join_rows, .put_rows = kernel_put_rows,   \
     }

@@ -130,10 +130,13 @@ struct row_fill {
 };
 
 /* Windows of `size` numbers of a line, window i from number i*stride on. n is taken up to a
- * multiple of 8, and up to 16 numbers behind the last window are read. index: what number 0 of the
- * line is called. */
+ * multiple of 8, and up to 16 numbers behind the last window are read. But of largest_at n is at
+ * least 8, 8*stride + size - 1 numbers are read of the last eight's lines, and windows go over
+ * `rows` lines, `row` numbers apart; number i from `line` on is called index + i. */
 struct windows {
     int n, size, stride;
+    int rows;
+    ptrdiff_t row;
     real index;
 };
 
@@ -197,8 +200,10 @@ struct cpu_kernels {
 
     /* Of each pair the larger number, NaN above all, to `most`. */
     void (*larger)(size_t n, const real *x, real *most);
-    /* Of `most` and each window the largest, and to `at`, which may be NULL, what it is called. */
-    void (*largest)(const struct windows *w, const real *line, real *most, real *at);
+    /* Of `most` and each window the largest; largest_at: of each window, and to `at` what the first
+     * such number is called. */
+    void (*largest)(const struct windows *w, const real *line, real *most);
+    void (*largest_at)(const struct windows *w, const real *line, real *most, real *at);
     /* sums: of each window. spread: all numbers of window i become g[i], or get it added, as they
      * must where windows overlap. Both work on whole eights of windows. */
     void (*window_sums)(const struct windows *w, const real *line, real *sums);

@@ -46,6 +46,15 @@ static const struct pool_call calls[] = {
      .w = 14,
      .out_h = 8,
      .out_w = 7},
+    {.name = "max 3 s2 in place",
+     .kind = MAX_POOL,
+     .d = {3, 2, 1},
+     .n = 2,
+     .c = 3,
+     .h = 9,
+     .w = 45,
+     .out_h = 5,
+     .out_w = 23},
     {.name = "max 2 s1",
      .kind = MAX_POOL,
      .d = {2, 1, 0},
@@ -368,11 +377,36 @@ START_TEST(test_values)
 }
 END_TEST
 
+/* Windows of nothing but -infinity, and NaN among them, at edges and far from them. */
+START_TEST(test_extremes)
+{
+    enum { H = 7, W = 45, OUT_H = 4, OUT_W = 23 };
+    const struct shape in = {1, 1, H, W}, out = {1, 1, OUT_H, OUT_W};
+    const struct pool_desc d = {3, 2, 1};
+    struct backend *be[2] = {case_open("plain", 1), case_open("cpu", 1)};
+    real x[H * W], y[2][OUT_H * OUT_W], at[2][OUT_H * OUT_W];
+
+    for (int i = 0; i < H * W; i++) {
+        x[i] = i % 17 == 5 ? (real)NAN : i % 29 == 3 ? (real)i : -(real)INFINITY;
+    }
+    for (int k = 0; k < 2; k++) {
+        be[k]->ops->maxpool_fwd(be[k], &d, view_dense(x, in), view_dense(y[k], out),
+                                view_dense(at[k], out));
+        backend_close(be[k]);
+    }
+    for (int i = 0; i < OUT_H * OUT_W; i++) {
+        ck_assert(at[0][i] == at[1][i]);
+        ck_assert(y[0][i] == y[1][i] || (isnan((double)y[0][i]) && isnan((double)y[1][i])));
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("pool");
 
     tcase_add_loop_test(tests, test_pool, 0, CALLS);
     tcase_add_test(tests, test_values);
+    tcase_add_test(tests, test_extremes);
     return case_main(tests);
 }
