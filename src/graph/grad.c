@@ -1,7 +1,8 @@
 /*
  * grad.c - who has a gradient, and whether each backward step sets or adds to it. The first writer
  * sets, in the order of the backward pass; a slice counts as written once a tensor that covers it
- * has been, so that no clearing pass is needed.
+ * has been, so that no clearing pass is needed. Of a sum's two inputs, whose gradients are equal,
+ * one does without memory of its own where the other's has not changed yet when it is read.
  */
 #include "graph.h"
 
@@ -85,6 +86,46 @@ static enum grad_mode mode_of(const struct graph *g, bool *written, const struct
     return add ? GRAD_ADD : GRAD_SET;
 }
 
+/* Whether a gradient of t, or of others in its buffer, comes from a node between the two. */
+static bool changes_between(const struct graph *g, int first, int last, const struct tensor *t)
+{
+    for (int i = first + 1; i < last; i++) {
+        const struct node *n = g->nodes[i];
+        for (int k = 0; k < n->n_in; k++) {
+            if (n->in[k]->root == t->root && node_passes_grad(n, k)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Whether input k of the sum n can read its gradient where the other input's is: n is the first to
+ * write both and the only one to write this one, and this one's producer, the only one to read it,
+ * comes before the other is written to, read or changed. */
+static bool can_share(const struct graph *g, const struct node *n, int k)
+{
+    const struct tensor *t = n->in[k], *other = n->in[1 - k];
+    const struct node *from = t->producer;
+
+    return n->gmode[0] == GRAD_SET && n->gmode[1] == GRAD_SET && t->root == t &&
+           t->type == other->type && from != NULL && from->type->leaves_grad != NULL &&
+           from->type->leaves_grad(from) &&
+           (other->producer == NULL || other->producer->index < from->index) &&
+           !changes_between(g, from->index, n->index, t) &&
+           !changes_between(g, from->index, n->index, other);
+}
+
+static void share_grad(const struct graph *g, struct node *n)
+{
+    for (int k = 0; k < 2; k++) {
+        if (can_share(g, n, k)) {
+            n->in[k]->grad_of = n->in[1 - k];
+            n->gmode[k] = GRAD_NONE; /* it is there with the other */
+        }
+    }
+}
+
 enum vov_status graph_grad_modes(struct graph *g)
 {
     bool *written = mem_alloc((size_t)g->n_tensors + 1, sizeof *written);
@@ -93,12 +134,18 @@ enum vov_status graph_grad_modes(struct graph *g)
         return VOV_ENOMEM;
     }
     graph_mark_grads(g);
+    for (int i = 0; i < g->n_tensors; i++) {
+        g->tensors[i]->grad_of = NULL;
+    }
     for (int i = g->n_nodes - 1; i >= 0; i--) {
-        const struct node *n = g->nodes[i];
+        struct node *n = g->nodes[i];
         int first = 0;
         for (int k = 0; k < n->n_in; k++) {
             n->gmode[k] = mode_of(g, written, n, k, first);
             first += n->in[k]->shape.c;
+        }
+        if (n->type->same_grad) {
+            share_grad(g, n);
         }
     }
     mem_free(written);

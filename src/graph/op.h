@@ -44,6 +44,8 @@ struct tensor {
     int again;             /* 0: kept for the backward pass; else computed again, see alias.c */
     struct view val;       /* bound from the plan */
     struct view grad;      /* p is NULL when no gradient is kept */
+    /* Whose gradient is this one's too, see grad.c; NULL: it has its own. */
+    const struct tensor *grad_of;
 
     const real *constant; /* numbers that never change, dense NCHW; NULL: it has none */
 
@@ -111,6 +113,7 @@ struct op_type {
     /* The channel of in[0] at which out[0] begins when out[0] is nothing but a window of it, -1
      * when it is not. NULL: never. */
     int (*window)(const struct graph *g, const struct node *n);
+    bool same_grad;      /* backward gives its two inputs one and the same gradient: a sum */
     unsigned no_grad_in; /* bit i: no gradient passes to input i (labels, other stages' outputs) */
 
     /* Checks the inputs against attr, adds parameters, creates the outputs (graph_out). Knows
@@ -135,6 +138,9 @@ struct op_type {
     /* Reads out[0]->grad. Sets or adds in[i]->grad as gmode[i] says; always adds to param[]->grad,
      * which is cleared once for each optimizer step. NULL means that no gradient passes. */
     void (*backward)(const struct node *n, const struct op_ctx *ctx);
+    /* Whether backward leaves out[0]->grad as it is, which may then be another tensor's as well.
+     * NULL: no. */
+    bool (*leaves_grad)(const struct node *n);
 
     void (*cost)(const struct node *n, struct op_cost *cost); /* NULL: nothing counted */
     /* The word for how forward will be computed; views have shapes. NULL: there is one way only. */

@@ -28,10 +28,16 @@ static void touch_value(struct plan *p, const struct plan_options *opt, const st
     touch(&p->items[2 * t->root->id], life, step);
 }
 
+/* Whose memory t's gradient is in. */
+static const struct tensor *grad_owner(const struct tensor *t)
+{
+    return t->grad_of != NULL ? t->grad_of : t;
+}
+
 static void touch_grad(struct plan *p, const struct tensor *t, int step)
 {
     if ((t->flags & T_GRAD) != 0) {
-        touch(&p->items[2 * t->root->id + 1], 0, step);
+        touch(&p->items[2 * grad_owner(t)->root->id + 1], 0, step);
     }
 }
 
@@ -174,8 +180,9 @@ void plan_bind(struct graph *g, const struct plan *plan, void *arena)
             continue;
         }
         t->val = window(t, address(plan, 2 * t->root->id, arena));
-        t->grad =
-            window(t, (t->flags & T_GRAD) != 0 ? address(plan, 2 * t->root->id + 1, arena) : NULL);
+        const struct tensor *owner = grad_owner(t);
+        t->grad = window(
+            owner, (t->flags & T_GRAD) != 0 ? address(plan, 2 * owner->root->id + 1, arena) : NULL);
     }
 }
 

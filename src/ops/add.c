@@ -1,5 +1,6 @@
 /*
- * add.c - y = act(a + b), a residual connection. Where act is linear both gradients are dy.
+ * add.c - y = act(a + b), a residual connection. Both gradients are the one before act, and
+ * are written once where they can be in one place (graph/grad.c).
  */
 #include "util.h"
 
@@ -53,6 +54,7 @@ const struct op_type op_add = {
     .saves = add_saves,
     .cheap = true,
     .view_out = true,
+    .same_grad = true,
     .narrow = true,
     .infer = add_infer,
     .forward = add_forward,

@@ -131,6 +131,12 @@ static void norm_backward(const struct node *n, const struct op_ctx *ctx)
                            n->param[GAMMA]->grad.p, n->param[BETA]->grad.p);
 }
 
+static bool norm_leaves_grad(const struct node *n)
+{
+    const struct norm_attr *a = n->attr;
+    return !a->frozen || a->act == ACT_LINEAR;
+}
+
 static void norm_count(const struct node *n, struct op_cost *cost)
 {
     const struct norm_attr *a = n->attr;
@@ -151,5 +157,6 @@ const struct op_type op_norm = {
     .forward = norm_forward,
     .again = norm_again,
     .backward = norm_backward,
+    .leaves_grad = norm_leaves_grad,
     .cost = norm_count,
 };

@@ -107,6 +107,21 @@ static void residual_chain(struct net *net, int seed)
     want(net, x);
 }
 
+/* Sums whose inputs must not share a gradient, and in the end one whose inputs may. */
+static void gradients_of_sums(struct net *net, int seed)
+{
+    struct tensor *x = conv_norm(net, source(net, 3), 4, ACT_RELU);
+    struct tensor *a = conv_norm(net, x, 4, ACT_RELU), *b = conv_norm(net, x, 4, ACT_LINEAR);
+    (void)seed;
+    want(net, conv(net, a, 2, 3, ACT_LINEAR)); /* adds to a's before b's is read */
+    struct tensor *sum = add(net, b, a, ACT_RELU);
+    struct tensor *c = conv_norm(net, sum, 4, ACT_LINEAR), *d = conv_norm(net, sum, 4, ACT_RELU);
+    want(net, conv(net, d, 2, 1, ACT_LINEAR)); /* adds to d's */
+    struct tensor *e = add(net, c, d, ACT_RELU), *f = conv_norm(net, e, 4, ACT_LINEAR);
+    want(net, add(net, f, f, ACT_LINEAR));
+    want(net, add(net, conv_norm(net, e, 4, ACT_LINEAR), e, ACT_RELU));
+}
+
 /* Shortcuts around concats and concats of sums. */
 static void sums_and_concats(struct net *net, int seed)
 {
@@ -171,6 +186,7 @@ static const struct recipe recipes[] = {
     {"frozen branch", frozen_branch, NULL, 0},
     {"concat without loss", concat_without_loss, NULL, 0},
     {"residual chain", residual_chain, NULL, 0},
+    {"gradients of sums", gradients_of_sums, NULL, 0},
     {"sums and concats", sums_and_concats, NULL, 0},
     {"shared weights", shared_weights, NULL, 0},
     {"slices", slices, NULL, 0},
@@ -458,6 +474,23 @@ START_TEST(gradients_are_slopes)
 }
 END_TEST
 
+START_TEST(sums_share_a_gradient)
+{
+    const struct recipe r = {"gradients of sums", gradients_of_sums, NULL, 0};
+    const struct model_options how = {.training = true};
+    struct net net;
+    int shared = 0;
+    net_build(&r, 2, &how, &net);
+    graph_alias(&net.m.graph);
+    ck_assert(graph_grad_modes(&net.m.graph) == VOV_OK);
+    for (int i = 0; i < net.m.graph.n_tensors; i++) {
+        shared += net.m.graph.tensors[i]->grad_of != NULL;
+    }
+    ck_assert_int_eq(shared, 1);
+    model_close(&net.m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("graph");
@@ -466,6 +499,7 @@ int main(void)
     tcase_add_loop_test(tests, all_plans_train_alike, 0, N_GROUPS);
     tcase_add_loop_test(tests, all_plans_infer_alike, 0, N_GROUPS);
     tcase_add_loop_test(tests, gradients_are_slopes, 0, N_GROUPS);
+    tcase_add_test(tests, sums_share_a_gradient);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
